@@ -1,0 +1,75 @@
+// Package blob stores content under opaque keys, each used once and never
+// again. It knows no digests and no repositories: the metadata says which key
+// holds which digest. Backends are in blob/fs and blob/mem; blobtest is the
+// suite that each passes.
+//
+// Integrity is kept once, above the backends: piece.go sums every MiB as it is
+// written and checks every MiB that is read.
+package blob
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+)
+
+// Errors of a Store.
+var (
+	// ErrNotFound: nothing is stored under the key.
+	ErrNotFound = errors.New("no such object")
+	// ErrExists: the key has been used before.
+	ErrExists = errors.New("object exists")
+	// ErrShort: fewer bytes are stored than the offset to append at.
+	ErrShort = errors.New("object is shorter than expected")
+	// ErrFull: no space is left.
+	ErrFull = errors.New("no space left")
+)
+
+// Store keeps objects. All methods may be called concurrently; one key is
+// written by one Writer at a time, which the caller sees to.
+type Store interface {
+	// Create begins an object. ErrExists if the key has one, whether committed
+	// or not.
+	Create(ctx context.Context, key string) (Writer, error)
+	// Append goes on with an object that was begun and not committed, after
+	// cutting it to offset bytes. ErrNotFound if there is none, ErrShort if
+	// fewer bytes are there.
+	Append(ctx context.Context, key string, offset int64) (Writer, error)
+	// Open opens a committed object. ErrNotFound if there is none.
+	Open(ctx context.Context, key string) (Object, error)
+	// Delete removes an object, committed or not. An absent one is no error.
+	Delete(ctx context.Context, key string) error
+	// List yields all objects, in key order, strictly after a key.
+	List(ctx context.Context, after string) iter.Seq2[Info, error]
+}
+
+// Writer appends to an object. After any error it must only be closed: bytes
+// whose sync failed are never trusted again. ErrFull if no space is left.
+type Writer interface {
+	io.Writer
+	// Sync makes everything written durable, to be appended to after a restart.
+	Sync() error
+	// Commit makes the object durable and visible to Open, and closes.
+	Commit() error
+	// Close keeps what was written, not necessarily durable. After Commit it
+	// does nothing.
+	Close() error
+}
+
+// Object is a committed object, open for reading. ReadAt may be called
+// concurrently.
+type Object interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64 // bytes
+}
+
+// Info describes an object in a listing.
+type Info struct {
+	Key       string
+	Size      int64 // bytes
+	Committed bool
+	Modified  time.Time
+}

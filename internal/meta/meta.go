@@ -1,0 +1,170 @@
+// Package meta holds the words in which the engine and the metadata store
+// speak to each other: rows as Go values, without SQL. meta/sqlmeta stores
+// them.
+package meta
+
+import (
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// DefaultRegistry is the id of the registry that answers every host that names
+// no other.
+const DefaultRegistry int64 = 1
+
+// Locks are the switches of a repository, tag or manifest; a set bit forbids.
+// The zero value allows everything.
+type Locks uint8
+
+// Bits of Locks.
+const (
+	NoWrite Locks = 1 << iota
+	NoDelete
+	NoRead
+	NoList
+)
+
+// Blob is a blob as stored: either Content (small) or Key (in the blob store).
+type Blob struct {
+	ID      int64
+	Digest  digest.Digest
+	Size    int64
+	Key     string
+	Sums    []byte // CRC-32C of each MiB, 4 bytes big endian each; nil if Content is set
+	Content []byte
+}
+
+// Manifest is a manifest with what the rules need to know of it.
+type Manifest struct {
+	ID         int64
+	Descriptor ocispec.Descriptor // with artifact type and annotations
+	Raw        []byte
+	Subject    digest.Digest   // "" if none
+	Blobs      []digest.Digest // configuration and layers that must be present, each once
+	Children   []digest.Digest // manifests of an index, each once
+	ConfigType string
+	// ImageSize is the size of the manifest and all it names, in bytes.
+	ImageSize    int64
+	Architecture string
+	OS           string
+}
+
+// Upload is a resumable upload that has received bytes.
+type Upload struct {
+	ID        string
+	Repo      string
+	Principal string
+	Key       string
+	Offset    int64
+	State     []byte // hash and sums so far; see blob.Digester
+	Cancelled bool
+	Expires   time.Time
+}
+
+// RepositoryInfo is a repository as ACR shows it.
+type RepositoryInfo struct {
+	Name          string
+	Created       time.Time
+	Updated       time.Time
+	ManifestCount int64
+	TagCount      int64
+	Locks         Locks
+}
+
+// TagInfo is a tag as ACR shows it.
+type TagInfo struct {
+	Name    string
+	Digest  digest.Digest
+	Created time.Time
+	Updated time.Time
+	Locks   Locks
+}
+
+// ManifestInfo is a manifest as ACR shows it.
+type ManifestInfo struct {
+	Digest       digest.Digest
+	MediaType    string
+	ConfigType   string
+	ArtifactType string
+	Size         int64 // of the manifest itself
+	ImageSize    int64
+	Architecture string
+	OS           string
+	Tags         []string // by name; nil if none
+	Created      time.Time
+	Updated      time.Time
+	Locks        Locks
+}
+
+// Order is the order of a listing.
+type Order int
+
+// Orders: by name or digest, or by the time of the last change.
+const (
+	ByName Order = iota
+	NewestFirst
+	OldestFirst
+)
+
+// TagQuery selects a page of tags. After is the name of the last tag of the
+// page before, in whatever order; it need not exist any more.
+type TagQuery struct {
+	After  string
+	N      int
+	Order  Order
+	Digest digest.Digest // only tags of this manifest, if not ""
+}
+
+// ManifestQuery selects a page of manifests; After is a digest.
+type ManifestQuery struct {
+	After string
+	N     int
+	Order Order
+}
+
+// Deleted tells what the removal of a repository took with it.
+type Deleted struct {
+	Manifests []digest.Digest
+	Tags      []string
+}
+
+// Kind is the kind of a principal.
+type Kind string
+
+// Kinds of principals.
+const (
+	KindAdmin            Kind = "admin"
+	KindUser             Kind = "user"
+	KindServicePrincipal Kind = "service-principal"
+)
+
+// Principal is an identity that can sign in, with its secrets and roles.
+type Principal struct {
+	ID          string // UUID; the application id of a service principal
+	Registry    int64
+	Kind        Kind
+	Name        string // sign-in name: "admin", a user's name, or the ID of a service principal
+	DisplayName string
+	Disabled    bool
+	Created     time.Time
+	Secrets     []Secret
+	Roles       []RoleAssignment
+}
+
+// Secret is a password of a principal, as a hash.
+type Secret struct {
+	ID      string // UUID
+	Name    string // "password1", or what the user called it
+	Hash    []byte // see authn: SHA-256 of a generated secret, or argon2id of a human's
+	Created time.Time
+	Expires time.Time // zero: never
+}
+
+// RoleAssignment gives a role at the registry (Prefix "") or at repositories:
+// an exact name, or a prefix that ends in "/*" ("samples/*").
+type RoleAssignment struct {
+	Role   string
+	Prefix string
+}
