@@ -55,12 +55,12 @@ CREATE TABLE manifests (
 	repo_id       INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
 	digest        BLOB NOT NULL,
 	media_type    TEXT NOT NULL,
-	artifact_type TEXT,
-	config_type   TEXT,
+	artifact_type TEXT NOT NULL DEFAULT '',
+	config_type   TEXT NOT NULL DEFAULT '',
 	subject       BLOB,
-	annotations   TEXT,
-	architecture  TEXT,
-	os            TEXT,
+	descriptor    BLOB, -- JSON, as lists of referrers show it; only with a subject
+	architecture  TEXT NOT NULL DEFAULT '',
+	os            TEXT NOT NULL DEFAULT '',
 	size          INTEGER NOT NULL,
 	image_size    INTEGER NOT NULL,
 	locks         INTEGER NOT NULL DEFAULT 0,
@@ -68,6 +68,7 @@ CREATE TABLE manifests (
 	updated       INTEGER NOT NULL,
 	UNIQUE (repo_id, digest)
 );
+CREATE INDEX manifests_updated ON manifests (repo_id, updated, id);
 CREATE INDEX manifests_subject ON manifests (repo_id, subject, artifact_type, id) WHERE subject IS NOT NULL;
 
 CREATE TABLE manifest_payloads (

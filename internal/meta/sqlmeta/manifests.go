@@ -1,0 +1,226 @@
+package sqlmeta
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/orlop/orlop/internal/meta"
+)
+
+// MissingError names a blob that a manifest refers to and its repository does
+// not have.
+type MissingError struct{ Digest digest.Digest }
+
+// Error tells which blob is missing.
+func (e *MissingError) Error() string { return fmt.Sprintf("blob %s is not in the repository", e.Digest) }
+
+// PutManifest stores a manifest, its edges and its tags in a repository, which
+// it makes if absent. A blob that is not linked there gives a MissingError.
+// Children of an index may be missing; they are joined when they arrive.
+// Pushing the same manifest again only moves the tags.
+func (tx *Tx) PutManifest(registry int64, repo string, m meta.Manifest, tags []string, actor string) error {
+	repoID, err := tx.ensureRepository(registry, repo)
+	if err != nil {
+		return err
+	}
+	dgst, err := packDigest(m.Descriptor.Digest)
+	if err != nil {
+		return err
+	}
+	id, err := tx.manifestID(repoID, dgst)
+	if errors.Is(err, ErrNotFound) {
+		id, err = tx.insertManifest(registry, repoID, dgst, m)
+	}
+	if err != nil {
+		return err
+	}
+	if len(tags) == 0 {
+		err = tx.reviewManifest(registry, id)
+	}
+	for _, tag := range tags {
+		err = errors.Join(err, tx.setTag(registry, repoID, tag, id, dgst, actor))
+	}
+	return errors.Join(err, tx.touch(repoID))
+}
+
+func (tx *Tx) manifestID(repo int64, dgst []byte) (int64, error) {
+	var id int64
+	err := tx.row(`SELECT id FROM manifests WHERE repo_id = $1 AND digest = $2`, repo, dgst).Scan(&id)
+	return id, err
+}
+
+func (tx *Tx) insertManifest(registry, repo int64, dgst []byte, m meta.Manifest) (int64, error) {
+	blobs, err := tx.linkedBlobs(registry, repo, m.Blobs)
+	if err != nil {
+		return 0, err
+	}
+	id := tx.db.ids.next(tx.db.now())
+	if err := tx.insertManifestRow(registry, repo, id, dgst, m); err != nil {
+		return 0, err
+	}
+	for _, blob := range blobs {
+		if _, err := tx.exec(`INSERT INTO manifest_blobs (blob_id, manifest_id, registry_id) VALUES ($1, $2, $3)`, blob, id, registry); err != nil {
+			return 0, err
+		}
+	}
+	if err := tx.adopt(registry, repo, id, m.Children); err != nil {
+		return 0, err
+	}
+	return id, tx.arrive(registry, repo, id, dgst)
+}
+
+func (tx *Tx) insertManifestRow(registry, repo, id int64, dgst []byte, m meta.Manifest) error {
+	var subject, descriptor []byte
+	var err error
+	if m.Subject != "" {
+		if subject, err = packDigest(m.Subject); err != nil {
+			return err
+		}
+		if descriptor, err = json.Marshal(m.Descriptor); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.exec(`INSERT INTO manifests (id, registry_id, repo_id, digest, media_type, artifact_type, config_type, subject,
+			descriptor, architecture, os, size, image_size, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)`,
+		id, registry, repo, dgst, m.Descriptor.MediaType, m.Descriptor.ArtifactType, m.ConfigType, subject,
+		descriptor, m.Architecture, m.OS, m.Descriptor.Size, m.ImageSize, micros(tx.db.now())); err != nil {
+		return err
+	}
+	_, err = tx.exec(`INSERT INTO manifest_payloads (manifest_id, registry_id, payload) VALUES ($1, $2, $3)`, id, registry, m.Raw)
+	return err
+}
+
+// linkedBlobs returns the ids of blobs that must be linked to the repository.
+func (tx *Tx) linkedBlobs(registry, repo int64, blobs []digest.Digest) ([]int64, error) {
+	ids := make([]int64, 0, len(blobs))
+	for _, d := range blobs {
+		dgst, err := packDigest(d)
+		if err != nil {
+			return nil, err
+		}
+		var id int64
+		err = tx.row(`SELECT b.id FROM blobs b JOIN repository_blobs l ON l.blob_id = b.id AND l.repo_id = $2
+			WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&id)
+		if errors.Is(err, ErrNotFound) {
+			return nil, &MissingError{d}
+		}
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// adopt records the children of an index: those that are there as edges, the
+// others to be joined when they arrive.
+func (tx *Tx) adopt(registry, repo, parent int64, children []digest.Digest) error {
+	for _, d := range children {
+		dgst, err := packDigest(d)
+		if err != nil {
+			return err
+		}
+		child, err := tx.manifestID(repo, dgst)
+		switch {
+		case err == nil:
+			_, err = tx.exec(`INSERT INTO manifest_children (child_id, parent_id, registry_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, child, parent, registry)
+		case errors.Is(err, ErrNotFound):
+			_, err = tx.exec(`INSERT INTO missing_children (repo_id, child_digest, parent_id, registry_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, repo, dgst, parent, registry)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// arrive joins a new manifest to the indexes that have been waiting for it.
+func (tx *Tx) arrive(registry, repo, id int64, dgst []byte) error {
+	n, err := tx.exec(`INSERT INTO manifest_children (child_id, parent_id, registry_id)
+		SELECT $3, parent_id, $4 FROM missing_children WHERE repo_id = $1 AND child_digest = $2`, repo, dgst, id, registry)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = tx.exec(`DELETE FROM missing_children WHERE repo_id = $1 AND child_digest = $2`, repo, dgst)
+	return err
+}
+
+func (tx *Tx) reviewManifest(registry, id int64) error {
+	_, err := tx.exec(`INSERT INTO gc_manifest_queue (manifest_id, registry_id, review_after) VALUES ($1, $2, $3)
+		ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after`, id, registry, micros(tx.reviewAfter()))
+	return err
+}
+
+// DeleteManifest removes a manifest and all tags that name it, and returns
+// these. Indexes that list it go on without it, as sparse indexes.
+// ErrNotFound if it is absent.
+func (tx *Tx) DeleteManifest(registry int64, repo string, d digest.Digest, actor string) ([]string, error) {
+	dgst, err := packDigest(d)
+	if err != nil {
+		return nil, err
+	}
+	repoID, err := tx.repository(registry, repo)
+	if err != nil {
+		return nil, err
+	}
+	id, err := tx.manifestID(repoID, dgst)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := tx.deleteTags(registry, repoID, actor, `t.manifest_id = $1`, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.orphan(registry, repoID, id, dgst); err != nil {
+		return nil, err
+	}
+	if _, err := tx.exec(`DELETE FROM manifests WHERE id = $1`, id); err != nil {
+		return nil, err
+	}
+	return tags, tx.touch(repoID)
+}
+
+// orphan prepares the removal of a manifest: what it referred to is to be
+// reviewed, and what lists it has a missing child.
+func (tx *Tx) orphan(registry, repo, id int64, dgst []byte) error {
+	review := micros(tx.reviewAfter())
+	if _, err := tx.exec(`INSERT INTO gc_blob_queue (blob_id, registry_id, review_after)
+		SELECT blob_id, registry_id, $2 FROM manifest_blobs WHERE manifest_id = $1
+		ON CONFLICT (blob_id) DO UPDATE SET review_after = excluded.review_after`, id, review); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`INSERT INTO gc_manifest_queue (manifest_id, registry_id, review_after)
+		SELECT child_id, registry_id, $2 FROM manifest_children WHERE parent_id = $1
+		ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after`, id, review); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`INSERT INTO missing_children (repo_id, child_digest, parent_id, registry_id)
+		SELECT $2, $3, parent_id, $4 FROM manifest_children WHERE child_id = $1`, id, repo, dgst, registry); err != nil {
+		return err
+	}
+	_, err := tx.exec(`DELETE FROM manifest_children WHERE child_id = $1`, id)
+	return err
+}
+
+// Manifest returns a manifest by digest: its descriptor and bytes.
+// ErrNotFound if the repository does not have it.
+func (db *DB) Manifest(ctx context.Context, registry int64, repo string, d digest.Digest) (meta.Manifest, error) {
+	dgst, err := packDigest(d)
+	if err != nil {
+		return meta.Manifest{}, err
+	}
+	var m meta.Manifest
+	var subject []byte
+	err = db.row(ctx, `SELECT m.id, m.media_type, m.artifact_type, m.size, m.subject, p.payload
+		FROM repositories r JOIN manifests m ON m.repo_id = r.id AND m.digest = $3
+		JOIN manifest_payloads p ON p.manifest_id = m.id
+		WHERE r.registry_id = $1 AND r.name = $2`, registry, repo, dgst).
+		Scan(&m.ID, &m.Descriptor.MediaType, &m.Descriptor.ArtifactType, &m.Descriptor.Size, &subject, &m.Raw)
+	m.Descriptor.Digest, m.Subject = d, unpackDigest(subject)
+	return m, err
+}

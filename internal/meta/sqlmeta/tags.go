@@ -1,0 +1,112 @@
+package sqlmeta
+
+import (
+	"context"
+	"errors"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// setTag makes a tag name a manifest and records the move. Setting it to what
+// it names already changes nothing.
+func (tx *Tx) setTag(registry, repo int64, tag string, manifest int64, dgst []byte, actor string) error {
+	var oldID int64
+	var oldDigest []byte
+	err := tx.row(`SELECT t.manifest_id, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
+		WHERE t.repo_id = $1 AND t.name = $2`, repo, tag).Scan(&oldID, &oldDigest)
+	now := micros(tx.db.now())
+	switch {
+	case err == nil && oldID == manifest:
+		return nil
+	case err == nil:
+		_, err = tx.exec(`UPDATE tags SET manifest_id = $3, version = version + 1, updated = $4 WHERE repo_id = $1 AND name = $2`,
+			repo, tag, manifest, now)
+		err = errors.Join(err, tx.reviewManifest(registry, oldID))
+	case errors.Is(err, ErrNotFound):
+		_, err = tx.exec(`INSERT INTO tags (repo_id, name, manifest_id, registry_id, version, created, updated) VALUES ($1, $2, $3, $4, 1, $5, $5)`,
+			repo, tag, manifest, registry, now)
+	}
+	if err != nil {
+		return err
+	}
+	return tx.recordTag(registry, repo, tag, oldDigest, dgst, actor, now)
+}
+
+// recordTag appends to the history of a tag.
+func (tx *Tx) recordTag(registry, repo int64, tag string, from, to []byte, actor string, at int64) error {
+	_, err := tx.exec(`INSERT INTO tag_history (id, registry_id, repo_id, name, old_digest, new_digest, actor, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		tx.db.ids.next(tx.db.now()), registry, repo, tag, from, to, actor, at)
+	return err
+}
+
+// DeleteTag removes a tag and leaves its manifest. ErrNotFound if it is absent.
+func (tx *Tx) DeleteTag(registry int64, repo, tag, actor string) error {
+	repoID, err := tx.repository(registry, repo)
+	if err != nil {
+		return err
+	}
+	gone, err := tx.deleteTags(registry, repoID, actor, `t.repo_id = $1 AND t.name = $2`, repoID, tag)
+	if err == nil && len(gone) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	return tx.touch(repoID)
+}
+
+// deleteTags removes the tags t that meet a condition, records it, has their
+// manifests reviewed, and returns their names.
+func (tx *Tx) deleteTags(registry, repo int64, actor, where string, args ...any) ([]string, error) {
+	type tagRow struct {
+		name     string
+		manifest int64
+		digest   []byte
+	}
+	rows, err := tx.rows(`SELECT t.name, t.manifest_id, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE `+where+` ORDER BY t.name`, args...)
+	if err != nil {
+		return nil, err
+	}
+	var found []tagRow
+	for rows.Next() {
+		var r tagRow
+		if err := rows.Scan(&r.name, &r.manifest, &r.digest); err != nil {
+			rows.Close()
+			return nil, explain(err)
+		}
+		found = append(found, r)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, explain(err)
+	}
+	var names []string
+	now := micros(tx.db.now())
+	for _, r := range found {
+		_, err := tx.exec(`DELETE FROM tags WHERE repo_id = $1 AND name = $2`, repo, r.name)
+		err = errors.Join(err, tx.recordTag(registry, repo, r.name, r.digest, nil, actor, now), tx.reviewManifest(registry, r.manifest))
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, r.name)
+	}
+	return names, nil
+}
+
+// Tag returns the digest that a tag names; ErrNotFound if it is absent.
+func (db *DB) Tag(ctx context.Context, registry int64, repo, tag string) (digest.Digest, error) {
+	var dgst []byte
+	err := db.row(ctx, `SELECT m.digest FROM repositories r
+		JOIN tags t ON t.repo_id = r.id AND t.name = $3 JOIN manifests m ON m.id = t.manifest_id
+		WHERE r.registry_id = $1 AND r.name = $2`, registry, repo, tag).Scan(&dgst)
+	return unpackDigest(dgst), err
+}
+
+// Tags lists at most n tags of a repository after a name, in byte order. An
+// absent repository has none.
+func (db *DB) Tags(ctx context.Context, registry int64, repo, after string, n int) ([]string, error) {
+	var names *string
+	err := db.row(ctx, `SELECT group_concat(name, ' ') FROM (SELECT t.name FROM tags t
+		WHERE t.repo_id = (SELECT id FROM repositories WHERE registry_id = $1 AND name = $2) AND t.name > $3
+		ORDER BY t.name LIMIT $4)`, registry, repo, after, n).Scan(&names)
+	return fields(names), err
+}
