@@ -1,0 +1,52 @@
+// Package fsys is the little of a file system that blob/fs needs: an interface
+// of few calls, so that a test can make the n-th of them fail or the power be
+// cut there (see blob/faultfs), and its real implementation, a directory.
+package fsys
+
+import (
+	"io"
+	"io/fs"
+)
+
+// FS is a directory tree. Names are slash-separated and relative to its root.
+// Errors match fs.ErrNotExist and fs.ErrExist where these are meant. All
+// methods may be called concurrently.
+type FS interface {
+	// Create makes a file for writing, which must not exist.
+	Create(name string) (File, error)
+	// Append opens an existing file for writing at its end.
+	Append(name string) (File, error)
+	// Open opens a file for reading.
+	Open(name string) (File, error)
+	// Stat describes a file.
+	Stat(name string) (fs.FileInfo, error)
+	// ReadDir gives the names in a directory, sorted.
+	ReadDir(name string) ([]string, error)
+	// Mkdir makes a directory.
+	Mkdir(name string) error
+	// Rename moves a file; the new name is not in use.
+	Rename(from, to string) error
+	// Remove removes a file.
+	Remove(name string) error
+	// SyncDir makes the names in a directory durable.
+	SyncDir(name string) error
+	// Close lets go of the tree.
+	Close() error
+}
+
+// File is an open file. Only ReadAt may be called concurrently.
+type File interface {
+	io.Writer
+	io.ReaderAt
+	io.Closer
+	// Size is the size now, in bytes.
+	Size() (int64, error)
+	// Truncate cuts the file; later writes go on at its new end.
+	Truncate(size int64) error
+	// Sync makes content and size durable. After an error nothing that was
+	// written before is known to be on the disk, whatever a later call says.
+	Sync() error
+	// Writeback asks the system to begin to write a part of the file to the
+	// disk. It is a hint, promises nothing and does not fail.
+	Writeback(off, n int64)
+}

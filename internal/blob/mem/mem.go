@@ -1,0 +1,230 @@
+// Package mem keeps objects in memory: for tests, and for a registry that may
+// forget.
+package mem
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/orlop/orlop/internal/blob"
+)
+
+// Options of a Store.
+type Options struct {
+	// Capacity is how many bytes may be stored; 0 is no limit.
+	Capacity int64
+}
+
+// Store keeps objects in memory.
+type Store struct {
+	capacity int64
+
+	mu      sync.RWMutex // guards what follows and every object
+	objects map[string]*object
+	used    int64
+}
+
+type object struct {
+	content   []byte // of a committed object: not written to any more
+	committed bool
+	modified  time.Time
+}
+
+var _ blob.Store = (*Store)(nil)
+
+// New makes an empty store.
+func New(o Options) *Store {
+	return &Store{capacity: o.Capacity, objects: make(map[string]*object)}
+}
+
+// Create implements blob.Store.
+func (s *Store) Create(ctx context.Context, key string) (blob.Writer, error) {
+	if err := begin(ctx, key); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.objects[key] != nil {
+		return nil, blob.ErrExists
+	}
+	obj := &object{modified: time.Now()}
+	s.objects[key] = obj
+	return &writer{store: s, key: key, obj: obj}, nil
+}
+
+func begin(ctx context.Context, key string) error {
+	if err := blob.ValidateKey(key); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Append implements blob.Store.
+func (s *Store) Append(ctx context.Context, key string, offset int64) (blob.Writer, error) {
+	if err := begin(ctx, key); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	obj := s.objects[key]
+	if obj == nil || obj.committed {
+		return nil, blob.ErrNotFound
+	}
+	if size := int64(len(obj.content)); offset < 0 || offset > size {
+		return nil, blob.ErrShort
+	}
+	s.used -= int64(len(obj.content)) - offset
+	obj.content = obj.content[:offset]
+	return &writer{store: s, key: key, obj: obj}, nil
+}
+
+// Open implements blob.Store.
+func (s *Store) Open(ctx context.Context, key string) (blob.Object, error) {
+	if err := begin(ctx, key); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	obj := s.objects[key]
+	if obj == nil || !obj.committed {
+		return nil, blob.ErrNotFound
+	}
+	return &reader{content: obj.content}, nil
+}
+
+// Delete implements blob.Store.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := begin(ctx, key); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(key)
+	return nil
+}
+
+// remove is called with mu held.
+func (s *Store) remove(key string) {
+	if obj := s.objects[key]; obj != nil {
+		s.used -= int64(len(obj.content))
+		delete(s.objects, key)
+	}
+}
+
+// List implements blob.Store.
+func (s *Store) List(ctx context.Context, after string) iter.Seq2[blob.Info, error] {
+	return func(yield func(blob.Info, error) bool) {
+		s.mu.RLock()
+		keys := slices.Sorted(maps.Keys(s.objects))
+		s.mu.RUnlock()
+		for _, key := range keys {
+			if err := ctx.Err(); err != nil {
+				yield(blob.Info{}, err)
+				return
+			}
+			info, ok := s.info(key)
+			if ok && key > after && !yield(info, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) info(key string) (blob.Info, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	obj := s.objects[key]
+	if obj == nil {
+		return blob.Info{}, false
+	}
+	return blob.Info{Key: key, Size: int64(len(obj.content)), Committed: obj.committed, Modified: obj.modified}, true
+}
+
+type writer struct {
+	store  *Store
+	key    string
+	obj    *object
+	closed bool
+	err    error // the failure after which nothing goes
+}
+
+// check is called with the store's mu held.
+func (w *writer) check() error {
+	switch {
+	case w.err != nil:
+		return w.err
+	case w.closed:
+		return fs.ErrClosed
+	case w.store.objects[w.key] != w.obj:
+		return blob.ErrNotFound // deleted under us
+	}
+	return nil
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	s := w.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := w.check(); err != nil {
+		return 0, err
+	}
+	if s.capacity > 0 && s.used+int64(len(p)) > s.capacity {
+		w.err = blob.ErrFull
+		s.remove(w.key)
+		return 0, w.err
+	}
+	w.obj.content = append(w.obj.content, p...)
+	w.obj.modified = time.Now()
+	s.used += int64(len(p))
+	return len(p), nil
+}
+
+func (w *writer) Sync() error {
+	w.store.mu.RLock()
+	defer w.store.mu.RUnlock()
+	return w.check()
+}
+
+func (w *writer) Commit() error {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if err := w.check(); err != nil {
+		return err
+	}
+	w.obj.committed = true
+	w.closed = true
+	return nil
+}
+
+func (w *writer) Close() error {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.closed = true
+	return nil
+}
+
+type reader struct{ content []byte }
+
+func (r *reader) Size() int64  { return int64(len(r.content)) }
+func (r *reader) Close() error { return nil }
+
+func (r *reader) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("negative offset")
+	}
+	if off >= r.Size() {
+		return 0, io.EOF
+	}
+	n := copy(p, r.content[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
