@@ -1,0 +1,182 @@
+// Package config holds the settings of the registry server. Each setting has
+// one name, used for the flag (--data), the environment variable
+// (ORLOPD_DATA) and the key in the YAML file (data), and is one row in the
+// table of settings.go: flags, environment, file, printing and documentation
+// all come from that table.
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Values of Config.TLS.
+const (
+	TLSOff  = "off"
+	TLSAuto = "auto"
+)
+
+// Values of Config.LogFormat.
+const (
+	LogText = "text"
+	LogJSON = "json"
+)
+
+// MaxSmallBlobSize is the largest SmallBlobSize, in bytes.
+const MaxSmallBlobSize = 1 << 20
+
+// Config is the whole configuration of a server. Default gives the values to
+// start from; the zero value is not usable.
+type Config struct {
+	Listen       []string // addresses, HOST:PORT
+	Data         string   // directory
+	InsecureHTTP bool     // plain HTTP on addresses that are not loopback
+
+	TLS     string // TLSOff or TLSAuto
+	TLSCert string // PEM file of a certificate chain; TLSKey belongs to it
+	TLSKey  string
+	Domain  []string // login servers are NAME.DOMAIN
+
+	AnonymousPull     bool
+	AdminPassword     Secret // "": keep it, or generate one at the first start
+	AdminPasswordFile string // a file that holds AdminPassword
+
+	SmallBlobSize int64 // bytes; blobs up to this size are kept in the metadata database
+
+	LogLevel  slog.Level
+	LogFormat string // LogText or LogJSON
+	AccessLog bool   // one line for each request
+
+	ReadHeaderTimeout time.Duration // from the first byte of a request to the end of its header
+	IdleTimeout       time.Duration // keep-alive connection without a request
+	TransferTimeout   time.Duration // transfer without progress
+	ShutdownTimeout   time.Duration // for transfers to end at a graceful stop
+	MaxHeaderSize     int64         // bytes
+}
+
+// Default returns the configuration of a server that was told nothing.
+func Default() Config {
+	return Config{
+		Listen:            []string{"127.0.0.1:5000"},
+		Data:              "./orlop-data",
+		TLS:               TLSOff,
+		SmallBlobSize:     32 << 10,
+		LogFormat:         LogText,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		TransferTimeout:   time.Minute,
+		ShutdownTimeout:   30 * time.Second,
+		MaxHeaderSize:     64 << 10,
+	}
+}
+
+// ServesTLS tells whether connections are encrypted.
+func (c *Config) ServesTLS() bool { return c.TLS == TLSAuto || c.TLSCert != "" }
+
+// Validate tells everything that is wrong with the configuration, each with
+// the name of the setting; nil if nothing is.
+func (c *Config) Validate() error {
+	return errors.Join(c.validateListen(), c.validateTLS(), c.validateDomain(), c.validateLimits())
+}
+
+func (c *Config) validateListen() error {
+	if len(c.Listen) == 0 {
+		return errors.New("listen: at least one address is needed")
+	}
+	var errs []error
+	for _, addr := range c.Listen {
+		host, _, err := net.SplitHostPort(addr)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("listen: %q is not HOST:PORT", addr))
+		case !c.ServesTLS() && !c.InsecureHTTP && !IsLoopback(host):
+			errs = append(errs, fmt.Errorf("listen: %q is reachable from other machines and TLS is off: "+
+				"passwords would cross the network in the clear; set tls to auto, or tls-cert and tls-key, "+
+				"or insecure-http behind a proxy that encrypts", addr))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// IsLoopback tells whether a host, a name or an address, is this machine only.
+func IsLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+func (c *Config) validateTLS() error {
+	switch {
+	case c.TLS != TLSOff && c.TLS != TLSAuto:
+		return fmt.Errorf("tls: %q is neither off nor auto", c.TLS)
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("tls-cert and tls-key: one needs the other")
+	case c.TLSCert == "":
+		return nil
+	case c.TLS == TLSAuto:
+		return errors.New("tls: auto makes its own certificates; leave tls-cert and tls-key out, or tls")
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+		return fmt.Errorf("tls-cert: %w", err)
+	}
+	return nil
+}
+
+// domainName is a host name of at least one label (RFC 1123), lower case.
+var domainName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func (c *Config) validateDomain() error {
+	for _, d := range c.Domain {
+		if len(d) > 200 || !domainName.MatchString(d) {
+			return fmt.Errorf("domain: %q is not a domain name in lower case", d)
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateLimits() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.Data != "", "data: a directory is needed")
+	check(c.LogFormat == LogText || c.LogFormat == LogJSON, "log-format: %q is neither text nor json", c.LogFormat)
+	check(c.SmallBlobSize >= 0 && c.SmallBlobSize <= MaxSmallBlobSize, "small-blob-size: must be from 0 to 1MiB")
+	check(c.MaxHeaderSize >= 4<<10 && c.MaxHeaderSize <= 1<<20, "max-header-size: must be from 4KiB to 1MiB")
+	check(c.ReadHeaderTimeout > 0, "read-header-timeout: must be more than 0")
+	check(c.IdleTimeout > 0, "idle-timeout: must be more than 0")
+	check(c.TransferTimeout >= time.Second, "transfer-timeout: must be at least 1s")
+	check(c.ShutdownTimeout >= 0, "shutdown-timeout: must not be negative")
+	return errors.Join(errs...)
+}
+
+// readAdminPassword takes the password from its file.
+func (c *Config) readAdminPassword() error {
+	if c.AdminPasswordFile == "" {
+		return nil
+	}
+	if c.AdminPassword != "" {
+		return errors.New("admin-password-file: ORLOPD_ADMIN_PASSWORD is set too; use one of them")
+	}
+	raw, err := os.ReadFile(c.AdminPasswordFile)
+	if err != nil {
+		return fmt.Errorf("admin-password-file: %w", err)
+	}
+	c.AdminPassword = Secret(strings.TrimRight(string(raw), "\r\n"))
+	if c.AdminPassword == "" {
+		return fmt.Errorf("admin-password-file: %s is empty", c.AdminPasswordFile)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Setting is one row of the table of settings.
+type Setting struct {
+	Name  string // as flag and YAML key; in the environment ORLOPD_ and this, in capitals with underscores
+	Group string // heading under which it is documented
+	Usage string // one sentence for the help
+	Value string // what stands for the value in the help: "ADDR"; "" for a switch
+
+	EnvOnly bool // no flag and no YAML key: other users of the machine can read arguments
+	List    bool // may be given several times
+
+	set func(*Config, []string) error // replaces the value; one text unless List
+	get func(*Config) []string        // the value as set takes it; nil if there is none
+}
+
+// Env returns the name of the environment variable.
+func (s *Setting) Env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
+}
+
+// IsSwitch tells whether the setting is true or false.
+func (s *Setting) IsSwitch() bool { return s.Value == "" }
+
+// Default returns the value of a server that was told nothing; "" if none.
+func (s *Setting) Default() string {
+	c := Default()
+	return strings.Join(s.get(&c), ",")
+}
+
+// Settings returns the table of all settings, in the order of the
+// documentation.
+func Settings() []Setting {
+	return []Setting{
+		list("listen", "Network", "ADDR", "address to listen on, HOST:PORT; may be repeated", func(c *Config) *[]string { return &c.Listen }),
+		toggle("insecure-http", "Network", "allow plain HTTP on addresses that other machines reach", func(c *Config) *bool { return &c.InsecureHTTP }),
+		list("domain", "Network", "NAME", "domain whose names are login servers, REGISTRY.NAME; may be repeated", func(c *Config) *[]string { return &c.Domain }),
+		text("tls", "TLS", "MODE", "off, or auto: make a local authority and certificates", func(c *Config) *string { return &c.TLS }),
+		text("tls-cert", "TLS", "FILE", "certificate chain, PEM; needs tls-key", func(c *Config) *string { return &c.TLSCert }),
+		text("tls-key", "TLS", "FILE", "private key of tls-cert, PEM", func(c *Config) *string { return &c.TLSKey }),
+		text("data", "Storage", "DIR", "directory for everything the registry keeps", func(c *Config) *string { return &c.Data }),
+		size("small-blob-size", "Storage", "blobs up to this size are kept in the metadata database", func(c *Config) *int64 { return &c.SmallBlobSize }),
+		secretFromEnv("admin-password", "Access", "password of the user admin; generated at the first start if none is given", func(c *Config) *Secret { return &c.AdminPassword }),
+		text("admin-password-file", "Access", "FILE", "file that holds the password of the user admin", func(c *Config) *string { return &c.AdminPasswordFile }),
+		toggle("anonymous-pull", "Access", "let everybody pull without signing in", func(c *Config) *bool { return &c.AnonymousPull }),
+		logLevel("log-level", "Logging", "debug, info, warn or error", func(c *Config) *slog.Level { return &c.LogLevel }),
+		text("log-format", "Logging", "FORMAT", "text or json", func(c *Config) *string { return &c.LogFormat }),
+		toggle("access-log", "Logging", "log every request, not only failures", func(c *Config) *bool { return &c.AccessLog }),
+		duration("read-header-timeout", "Limits", "time for the header of a request to arrive", func(c *Config) *time.Duration { return &c.ReadHeaderTimeout }),
+		duration("idle-timeout", "Limits", "time after which a connection without a request is closed", func(c *Config) *time.Duration { return &c.IdleTimeout }),
+		duration("transfer-timeout", "Limits", "time after which a transfer that makes no progress is cut", func(c *Config) *time.Duration { return &c.TransferTimeout }),
+		duration("shutdown-timeout", "Limits", "time that transfers have to end when the server stops", func(c *Config) *time.Duration { return &c.ShutdownTimeout }),
+		size("max-header-size", "Limits", "largest header of a request", func(c *Config) *int64 { return &c.MaxHeaderSize }),
+	}
+}
+
+func text(name, group, value, usage string, field func(*Config) *string) Setting {
+	return Setting{
+		Name: name, Group: group, Usage: usage, Value: value,
+		set: func(c *Config, v []string) error { *field(c) = v[0]; return nil },
+		get: func(c *Config) []string { return nonEmpty(*field(c)) },
+	}
+}
+
+func list(name, group, value, usage string, field func(*Config) *[]string) Setting {
+	return Setting{
+		Name: name, Group: group, Usage: usage, Value: value, List: true,
+		set: func(c *Config, v []string) error { *field(c) = v; return nil },
+		get: func(c *Config) []string { return *field(c) },
+	}
+}
+
+func toggle(name, group, usage string, field func(*Config) *bool) Setting {
+	return Setting{
+		Name: name, Group: group, Usage: usage,
+		set: func(c *Config, v []string) (err error) {
+			if *field(c), err = strconv.ParseBool(v[0]); err != nil {
+				return fmt.Errorf("%q is neither true nor false", v[0])
+			}
+			return nil
+		},
+		get: func(c *Config) []string { return []string{strconv.FormatBool(*field(c))} },
+	}
+}
+
+func duration(name, group, usage string, field func(*Config) *time.Duration) Setting {
+	return Setting{
+		Name: name, Group: group, Usage: usage, Value: "DURATION",
+		set: func(c *Config, v []string) (err error) {
+			if *field(c), err = time.ParseDuration(v[0]); err != nil {
+				return fmt.Errorf("%q is not a duration such as 30s or 2m", v[0])
+			}
+			return nil
+		},
+		get: func(c *Config) []string { return []string{field(c).String()} },
+	}
+}
+
+func size(name, group, usage string, field func(*Config) *int64) Setting {
+	return Setting{
+		Name: name, Group: group, Usage: usage, Value: "SIZE",
+		set: func(c *Config, v []string) (err error) { *field(c), err = parseSize(v[0]); return err },
+		get: func(c *Config) []string { return []string{formatSize(*field(c))} },
+	}
+}
+
+func logLevel(name, group, usage string, field func(*Config) *slog.Level) Setting {
+	return Setting{
+		Name: name, Group: group, Usage: usage, Value: "LEVEL",
+		set: func(c *Config, v []string) error {
+			if err := field(c).UnmarshalText([]byte(v[0])); err != nil {
+				return fmt.Errorf("%q is not debug, info, warn or error", v[0])
+			}
+			return nil
+		},
+		get: func(c *Config) []string { return []string{strings.ToLower(field(c).String())} },
+	}
+}
+
+func secretFromEnv(name, group, usage string, field func(*Config) *Secret) Setting {
+	return Setting{
+		Name: name, Group: group, Usage: usage, Value: "TEXT", EnvOnly: true,
+		set: func(c *Config, v []string) error { *field(c) = Secret(v[0]); return nil },
+		get: func(c *Config) []string {
+			if *field(c) == "" {
+				return nil
+			}
+			return []string{hidden}
+		},
+	}
+}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// units of sizes, largest first.
+var units = []struct {
+	name  string
+	bytes int64
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
+
+var errSize = errors.New("is not a size such as 32KiB or 4096")
+
+func parseSize(s string) (int64, error) {
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err != nil || n < 0 || n > (1<<62)/u.bytes {
+			break
+		}
+		return n * u.bytes, nil
+	}
+	return 0, fmt.Errorf("%q %w", s, errSize)
+}
+
+func formatSize(n int64) string {
+	for _, u := range units {
+		if n >= u.bytes && n%u.bytes == 0 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
