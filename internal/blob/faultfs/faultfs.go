@@ -1,23 +1,341 @@
 // Package faultfs simulates a file system whose calls fail and whose power is
-// cut, for tests.
+// cut, in memory, for tests of what blob/fs and the engine over it promise:
+//
+//	for n := 1; ; n++ {
+//		files := faultfs.New()
+//		files.CrashAt(n)
+//		// open a store in it, work, and note what was acknowledged
+//		if !files.Crashed() {
+//			break // all calls of the work have had their turn
+//		}
+//		files = files.Reboot(seed)
+//		// open a store again: is everything acknowledged there?
+//	}
+//
+// It is as unhelpful as POSIX permits. File content is only durable after Sync
+// of the file, a name only after SyncDir of its directory, and what was not
+// made durable survives in part: some names and not others, some blocks of a
+// file and zeros for the rest. A renamed file may come back under its old
+// name, its new one or both, never under none. After a failed Sync the next
+// succeeds and the bytes are lost all the same, as on Linux.
 package faultfs
 
-import "github.com/orlop/orlop/internal/blob/fs/fsys"
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
 
-// FS is a file system in memory.
-type FS struct{ fsys.FS }
+	"github.com/orlop/orlop/internal/blob/fs/fsys"
+)
+
+// ErrCrashed is the error of the call that the power is cut at and of every
+// call after it.
+var ErrCrashed = errors.New("the power is cut")
+
+// FS is a file system in memory. All methods may be called concurrently.
+type FS struct {
+	mu      sync.Mutex // guards what follows and every node
+	root    *node
+	changes []*change // of names, not durable yet, in order
+
+	calls   int
+	crashAt int
+	failAt  map[int]error
+	crashed bool
+}
+
+var _ fsys.FS = (*FS)(nil)
+
+// node is a file or a directory.
+type node struct {
+	names   map[string]*node // of a directory, as the processes see it
+	durable map[string]*node // of a directory, as on the disk
+
+	content  []byte // of a file, as the processes see it
+	synced   []byte // of a file, as on the disk
+	lost     bool   // a sync of the file has failed
+	modified time.Time
+}
+
+func newDir() *node {
+	return &node{names: make(map[string]*node), durable: make(map[string]*node), modified: time.Now()}
+}
+
+// change of a name in a directory.
+type change struct {
+	dir     *node
+	name    string
+	node    *node
+	removed bool    // the name goes; else it comes
+	after   *change // the other half of a rename, which must be durable first
+	done    bool
+}
 
 // New makes an empty file system.
-func New() *FS { return &FS{} }
+func New() *FS { return &FS{root: newDir(), failAt: make(map[int]error)} }
 
-// Calls is the number of calls made so far.
-func (f *FS) Calls() int { return 0 }
+// Calls is the number of calls made so far. Every call of fsys.FS and
+// fsys.File counts but Close, Size and Writeback, which never fail before a
+// crash.
+func (f *FS) Calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls
+}
 
-// CrashAt cuts the power at the n-th call from now, from 1.
-func (f *FS) CrashAt(n int) {}
+// CrashAt cuts the power at the call that Calls will count as n. The call
+// itself has no effect, but that a write may be done in part.
+func (f *FS) CrashAt(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.crashAt = n
+}
 
-// FailAt makes the n-th call from now fail, from 1.
-func (f *FS) FailAt(n int, err error) {}
+// Crash cuts the power now.
+func (f *FS) Crash() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.crashed = true
+}
 
-// Reboot gives what is left after a power cut; the seed chooses.
-func (f *FS) Reboot(seed int64) *FS { return New() }
+// Crashed tells whether the power has been cut.
+func (f *FS) Crashed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.crashed
+}
+
+// FailAt makes the call that Calls will count as n fail with an error. It has
+// no effect otherwise, but that a write is done in part, and that a failed
+// Sync loses what was not durable. It may be called for several n.
+func (f *FS) FailAt(n int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failAt[n] = err
+}
+
+// call counts a call and gives the error it is to fail with. It is called with
+// mu held.
+func (f *FS) call() error {
+	if f.crashed {
+		return ErrCrashed
+	}
+	f.calls++
+	if f.calls == f.crashAt {
+		f.crashed = true
+		return ErrCrashed
+	}
+	return f.failAt[f.calls]
+}
+
+// begin counts a call and finds the directory and the last part of a name. It
+// is called with mu held.
+func (f *FS) begin(op, name string) (dir *node, base string, err error) {
+	if err := f.call(); err != nil {
+		return nil, "", &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	if !fs.ValidPath(name) {
+		return nil, "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	dir = f.root
+	for part := range strings.SplitSeq(path.Dir(name), "/") {
+		if dir, err = step(dir, part); err != nil {
+			return nil, "", &fs.PathError{Op: op, Path: name, Err: err}
+		}
+	}
+	return dir, path.Base(name), nil
+}
+
+// step goes from a directory to one in it.
+func step(dir *node, name string) (*node, error) {
+	if name == "." {
+		return dir, nil
+	}
+	next := dir.names[name]
+	if next == nil {
+		return nil, syscall.ENOENT
+	}
+	if next.names == nil {
+		return nil, syscall.ENOTDIR
+	}
+	return next, nil
+}
+
+// Create implements fsys.FS.
+func (f *FS) Create(name string) (fsys.File, error) {
+	return f.make("create", name, func() *node { return &node{modified: time.Now()} })
+}
+
+// Mkdir implements fsys.FS.
+func (f *FS) Mkdir(name string) error {
+	_, err := f.make("mkdir", name, newDir)
+	return err
+}
+
+func (f *FS) make(op, name string, newNode func() *node) (fsys.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dir, base, err := f.begin(op, name)
+	if err != nil {
+		return nil, err
+	}
+	if dir.names[base] != nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: syscall.EEXIST}
+	}
+	n := newNode()
+	dir.names[base] = n
+	f.changes = append(f.changes, &change{dir: dir, name: base, node: n})
+	return &file{fs: f, node: n, name: name}, nil
+}
+
+// Append implements fsys.FS.
+func (f *FS) Append(name string) (fsys.File, error) { return f.open("append", name) }
+
+// Open implements fsys.FS.
+func (f *FS) Open(name string) (fsys.File, error) { return f.open("open", name) }
+
+func (f *FS) open(op, name string) (fsys.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.find(op, name)
+	if err != nil {
+		return nil, err
+	}
+	if n.names != nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: syscall.EISDIR}
+	}
+	return &file{fs: f, node: n, name: name}, nil
+}
+
+// find counts a call and finds a file or directory. It is called with mu held.
+func (f *FS) find(op, name string) (*node, error) {
+	dir, base, err := f.begin(op, name)
+	if err != nil {
+		return nil, err
+	}
+	if base == "." {
+		return dir, nil
+	}
+	n := dir.names[base]
+	if n == nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: syscall.ENOENT}
+	}
+	return n, nil
+}
+
+// Stat implements fsys.FS.
+func (f *FS) Stat(name string) (fsys.Info, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.find("stat", name)
+	if err != nil {
+		return fsys.Info{}, err
+	}
+	return fsys.Info{Size: int64(len(n.content)), Modified: n.modified}, nil
+}
+
+// ReadDir implements fsys.FS.
+func (f *FS) ReadDir(name string) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dir, err := f.findDir("readdir", name)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(dir.names)), nil
+}
+
+func (f *FS) findDir(op, name string) (*node, error) {
+	dir, err := f.find(op, name)
+	if err != nil {
+		return nil, err
+	}
+	if dir.names == nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: syscall.ENOTDIR}
+	}
+	return dir, nil
+}
+
+// Rename implements fsys.FS.
+func (f *FS) Rename(from, to string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dir, base, err := f.begin("rename", from)
+	if err != nil {
+		return err
+	}
+	f.calls-- // one call, though two names are looked up
+	toDir, toBase, err := f.begin("rename", to)
+	if err != nil {
+		return err
+	}
+	n := dir.names[base]
+	if n == nil {
+		return &fs.PathError{Op: "rename", Path: from, Err: syscall.ENOENT}
+	}
+	if toDir.names[toBase] != nil {
+		return &fs.PathError{Op: "rename", Path: to, Err: syscall.EEXIST}
+	}
+	delete(dir.names, base)
+	toDir.names[toBase] = n
+	added := &change{dir: toDir, name: toBase, node: n}
+	f.changes = append(f.changes, added, &change{dir: dir, name: base, node: n, removed: true, after: added})
+	return nil
+}
+
+// Remove implements fsys.FS.
+func (f *FS) Remove(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dir, base, err := f.begin("remove", name)
+	if err != nil {
+		return err
+	}
+	n := dir.names[base]
+	if n == nil {
+		return &fs.PathError{Op: "remove", Path: name, Err: syscall.ENOENT}
+	}
+	delete(dir.names, base)
+	f.changes = append(f.changes, &change{dir: dir, name: base, node: n, removed: true})
+	return nil
+}
+
+// SyncDir implements fsys.FS. The old name of a renamed file may stay on the
+// disk until the new one is there.
+func (f *FS) SyncDir(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dir, err := f.findDir("syncdir", name)
+	if err != nil {
+		return err
+	}
+	for _, c := range f.changes {
+		if c.dir == dir {
+			c.apply()
+		}
+	}
+	f.changes = slices.DeleteFunc(f.changes, func(c *change) bool { return c.done })
+	return nil
+}
+
+// apply makes a change durable, if it may be.
+func (c *change) apply() {
+	switch {
+	case c.after != nil && !c.after.done:
+		return
+	case !c.removed:
+		c.dir.durable[c.name] = c.node
+	case c.dir.durable[c.name] == c.node:
+		delete(c.dir.durable, c.name)
+	}
+	c.done = true
+}
+
+// Close implements fsys.FS.
+func (f *FS) Close() error { return nil }

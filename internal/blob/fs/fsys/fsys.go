@@ -1,34 +1,35 @@
 // Package fsys is the little of a file system that blob/fs needs: an interface
-// of few calls, so that a test can make the n-th of them fail or the power be
-// cut there (see blob/faultfs), and its real implementation, a directory.
+// of few calls, so that a test can make the n-th of them fail or cut the power
+// there (see blob/faultfs), and its real implementation, a directory.
 package fsys
 
 import (
 	"io"
-	"io/fs"
+	"time"
 )
 
 // FS is a directory tree. Names are slash-separated and relative to its root.
-// Errors match fs.ErrNotExist and fs.ErrExist where these are meant. All
-// methods may be called concurrently.
+// Errors match fs.ErrNotExist and fs.ErrExist of io/fs where these are meant.
+// All methods may be called concurrently.
 type FS interface {
 	// Create makes a file for writing, which must not exist.
 	Create(name string) (File, error)
 	// Append opens an existing file for writing at its end.
 	Append(name string) (File, error)
-	// Open opens a file for reading.
+	// Open opens an existing file for reading.
 	Open(name string) (File, error)
-	// Stat describes a file.
-	Stat(name string) (fs.FileInfo, error)
+	// Stat describes a file or directory.
+	Stat(name string) (Info, error)
 	// ReadDir gives the names in a directory, sorted.
 	ReadDir(name string) ([]string, error)
-	// Mkdir makes a directory.
+	// Mkdir makes a directory, which must not exist.
 	Mkdir(name string) error
-	// Rename moves a file; the new name is not in use.
+	// Rename moves a file to a name that is not in use.
 	Rename(from, to string) error
 	// Remove removes a file.
 	Remove(name string) error
-	// SyncDir makes the names in a directory durable.
+	// SyncDir makes the names in a directory durable, and the absence of
+	// names that have gone.
 	SyncDir(name string) error
 	// Close lets go of the tree.
 	Close() error
@@ -49,4 +50,10 @@ type File interface {
 	// Writeback asks the system to begin to write a part of the file to the
 	// disk. It is a hint, promises nothing and does not fail.
 	Writeback(off, n int64)
+}
+
+// Info describes a file.
+type Info struct {
+	Size     int64 // bytes
+	Modified time.Time
 }

@@ -1,0 +1,132 @@
+package fs
+
+import (
+	"errors"
+	"fmt"
+	iofs "io/fs"
+	"path"
+
+	"github.com/orlop/orlop/internal/blob"
+	"github.com/orlop/orlop/internal/blob/fs/fsys"
+)
+
+// writer appends to an upload.
+type writer struct {
+	store   *Store
+	key     string
+	file    fsys.File
+	size    int64
+	started int64 // up to here the system has been asked to write to the disk
+	named   bool  // the upload's name is durable
+	closed  bool
+	err     error // the failure after which nothing goes
+}
+
+var _ blob.Writer = (*writer)(nil)
+
+// Write implements blob.Writer.
+func (w *writer) Write(p []byte) (int, error) {
+	if err := w.usable(); err != nil {
+		return 0, err
+	}
+	n, err := w.file.Write(p)
+	w.size += int64(n)
+	if err != nil {
+		return n, w.fail("write", err)
+	}
+	if every := w.store.writeback; every > 0 && w.size-w.started >= every {
+		w.file.Writeback(w.started, w.size-w.started)
+		w.started = w.size
+	}
+	return n, nil
+}
+
+// Sync implements blob.Writer.
+func (w *writer) Sync() error {
+	if err := w.usable(); err != nil {
+		return err
+	}
+	if err := w.file.Sync(); err != nil {
+		return w.fail("sync", err)
+	}
+	if w.named {
+		return nil
+	}
+	if err := w.store.files.SyncDir(uploadsDir); err != nil {
+		return w.fail("sync", err)
+	}
+	w.named = true
+	return nil
+}
+
+// Commit implements blob.Writer.
+func (w *writer) Commit() error {
+	if err := w.usable(); err != nil {
+		return err
+	}
+	if err := w.commit(); err != nil {
+		return w.fail("commit", err)
+	}
+	return nil
+}
+
+func (w *writer) commit() error {
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if err := w.store.makeShard(shardOf(w.key)); err != nil {
+		return err
+	}
+	if err := w.store.files.Rename(uploadName(w.key), dataName(w.key)); err != nil {
+		return err
+	}
+	return w.store.files.SyncDir(path.Join(dataDir, shardOf(w.key)))
+}
+
+// makeShard makes a directory in data durable, if it is not. Two writers may
+// both do so: neither goes on before the directory is on the disk.
+func (s *Store) makeShard(shard string) error {
+	if _, ok := s.shards.Load(shard); ok {
+		return nil
+	}
+	if err := s.files.Mkdir(path.Join(dataDir, shard)); err != nil && !errors.Is(err, iofs.ErrExist) {
+		return err
+	}
+	if err := s.files.SyncDir(dataDir); err != nil {
+		return err
+	}
+	s.shards.Store(shard, true)
+	return nil
+}
+
+// Close implements blob.Writer.
+func (w *writer) Close() error {
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	return w.file.Close()
+}
+
+func (w *writer) usable() error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.closed {
+		return fmt.Errorf("object %s: %w", w.key, iofs.ErrClosed)
+	}
+	return nil
+}
+
+// fail remembers the failure and removes the object, so that nobody goes on
+// from it. If even that fails, the object stays listed, for the engine to
+// delete; no row names it.
+func (w *writer) fail(op string, err error) error {
+	w.err = fmt.Errorf("%s object %s: %w", op, w.key, failure(err))
+	_ = w.Close()
+	_ = w.store.remove(w.key)
+	return w.err
+}
