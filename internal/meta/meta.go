@@ -41,9 +41,9 @@ type Manifest struct {
 	ID         int64
 	Descriptor ocispec.Descriptor // with artifact type and annotations
 	Raw        []byte
-	Subject    digest.Digest   // "" if none
-	Blobs      []digest.Digest // configuration and layers that must be present, each once
-	Children   []digest.Digest // manifests of an index, each once
+	Subject    digest.Digest        // "" if none
+	Blobs      []ocispec.Descriptor // configuration and layers that must be present, each once
+	Children   []digest.Digest      // manifests of an index, each once
 	ConfigType string
 	// ImageSize is the size of the manifest and all it names, in bytes.
 	ImageSize    int64

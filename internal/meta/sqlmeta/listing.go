@@ -42,22 +42,25 @@ func (db *DB) Referrers(ctx context.Context, registry int64, repo string, d dige
 		return nil, "", err
 	}
 	defer rows.Close()
-	var descriptor, lastType sql.RawBytes
-	var id int64
-	position := ""
+	var descriptor, typ sql.RawBytes
+	var last struct {
+		id  int64
+		typ string
+	}
 	for i := 0; rows.Next(); i++ {
-		if err := rows.Scan(&descriptor, &lastType, &id); err != nil {
+		var id int64
+		if err := rows.Scan(&descriptor, &typ, &id); err != nil {
 			return nil, "", explain(err)
 		}
 		if i == n || i > 0 && len(list)+len(descriptor) > maxReferrersPage {
-			return list, position, nil
+			return list, strconv.FormatInt(last.id, 10) + "." + last.typ, nil
 		}
 		if i > 0 {
 			list = append(list, ',')
 		}
 		list = append(list, descriptor...)
-		if i == n-1 || len(list) > maxReferrersPage/2 {
-			position = strconv.FormatInt(id, 10) + "." + string(lastType)
+		if last.id = id; last.typ != string(typ) {
+			last.typ = string(typ)
 		}
 	}
 	return list, "", explain(rows.Err())

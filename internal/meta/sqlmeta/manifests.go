@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop/internal/meta"
 )
@@ -16,7 +17,20 @@ import (
 type MissingError struct{ Digest digest.Digest }
 
 // Error tells which blob is missing.
-func (e *MissingError) Error() string { return fmt.Sprintf("blob %s is not in the repository", e.Digest) }
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("blob %s is not in the repository", e.Digest)
+}
+
+// SizeError tells that a manifest gives a blob another size than it has.
+type SizeError struct {
+	Digest       digest.Digest
+	Said, Stored int64 // bytes
+}
+
+// Error tells both sizes.
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("blob %s has %d bytes, the manifest says %d", e.Digest, e.Stored, e.Said)
+}
 
 // PutManifest stores a manifest, its edges and its tags in a repository, which
 // it makes if absent. A blob that is not linked there gives a MissingError.
@@ -96,18 +110,21 @@ func (tx *Tx) insertManifestRow(registry, repo, id int64, dgst []byte, m meta.Ma
 }
 
 // linkedBlobs returns the ids of blobs that must be linked to the repository.
-func (tx *Tx) linkedBlobs(registry, repo int64, blobs []digest.Digest) ([]int64, error) {
+func (tx *Tx) linkedBlobs(registry, repo int64, blobs []ocispec.Descriptor) ([]int64, error) {
 	ids := make([]int64, 0, len(blobs))
 	for _, d := range blobs {
-		dgst, err := packDigest(d)
+		dgst, err := packDigest(d.Digest)
 		if err != nil {
 			return nil, err
 		}
-		var id int64
-		err = tx.row(`SELECT b.id FROM blobs b JOIN repository_blobs l ON l.blob_id = b.id AND l.repo_id = $2
-			WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&id)
+		var id, size int64
+		err = tx.row(`SELECT b.id, b.size FROM blobs b JOIN repository_blobs l ON l.blob_id = b.id AND l.repo_id = $2
+			WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&id, &size)
 		if errors.Is(err, ErrNotFound) {
-			return nil, &MissingError{d}
+			return nil, &MissingError{d.Digest}
+		}
+		if err == nil && size != d.Size {
+			return nil, &SizeError{Digest: d.Digest, Said: d.Size, Stored: size}
 		}
 		if err != nil {
 			return nil, err

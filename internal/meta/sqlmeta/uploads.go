@@ -26,7 +26,8 @@ func (db *DB) Upload(ctx context.Context, registry int64, id string) (meta.Uploa
 func (tx *Tx) PutUpload(registry int64, u meta.Upload) error {
 	_, err := tx.exec(`INSERT INTO uploads (id, registry_id, repo, principal, storage_key, next_offset, state, cancelled, created, expires)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-		ON CONFLICT (id) DO UPDATE SET next_offset = excluded.next_offset, state = excluded.state, cancelled = excluded.cancelled`,
+		ON CONFLICT (id) DO UPDATE SET storage_key = excluded.storage_key, next_offset = excluded.next_offset,
+			state = excluded.state, cancelled = excluded.cancelled`,
 		u.ID, registry, u.Repo, u.Principal, null(u.Key), u.Offset, u.State, u.Cancelled, micros(tx.db.now()), micros(u.Expires))
 	return err
 }

@@ -1,0 +1,323 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/meta"
+	"github.com/orlop/orlop/internal/meta/sqlmeta"
+)
+
+// Resolve returns the descriptor of a manifest by tag or digest.
+func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.Descriptor, error) {
+	m, err := r.Manifest(ctx, repo, reference)
+	return m.Descriptor, err
+}
+
+// Manifest returns a manifest by tag or digest, checked against its digest when
+// it was read from the store.
+func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.Manifest, error) {
+	m, err := r.manifest(ctx, repo, reference)
+	if err != nil {
+		return orlop.Manifest{}, err
+	}
+	return *m, nil
+}
+
+func (r *Registry) manifest(ctx context.Context, repo, reference string) (*orlop.Manifest, error) {
+	dgst := digest.Digest(reference)
+	if !orlop.IsDigest(reference) {
+		var err error
+		if dgst, err = r.tag(ctx, repo, reference); err != nil {
+			return nil, err
+		}
+	}
+	return r.manifestByDigest(ctx, repo, dgst)
+}
+
+// tag returns the digest that a tag names.
+func (r *Registry) tag(ctx context.Context, repo, tag string) (digest.Digest, error) {
+	key := r.key(repo, tag).of(cachedTag)
+	v, gen, ok := r.cache.lookup(key)
+	if ok {
+		return v.(digest.Digest), nil
+	}
+	if err := checkName(repo); err != nil {
+		return "", err
+	}
+	if err := checkTag(tag); err != nil {
+		return "", err
+	}
+	d, err := r.db.Tag(ctx, r.id, repo, tag)
+	if errors.Is(err, sqlmeta.ErrNotFound) {
+		return "", r.absentIn(ctx, repo, orlop.ErrManifestUnknown.With(fmt.Sprintf("manifest tagged by %q is not found", tag)).
+			WithDetail(map[string]string{"name": repo, "tag": tag}))
+	}
+	if err != nil {
+		return "", translate(err, nil)
+	}
+	r.cache.store(key, gen, d, int64(len(d)))
+	return d, nil
+}
+
+func (r *Registry) manifestByDigest(ctx context.Context, repo string, d digest.Digest) (*orlop.Manifest, error) {
+	key := r.key(repo, string(d)).of(cachedManifest)
+	v, gen, ok := r.cache.lookup(key)
+	if ok {
+		return v.(*orlop.Manifest), nil
+	}
+	if err := checkBoth(repo, d); err != nil {
+		return nil, err
+	}
+	stored, err := r.db.Manifest(ctx, r.id, repo, d)
+	if errors.Is(err, sqlmeta.ErrNotFound) {
+		return nil, r.absentIn(ctx, repo, orlop.ErrManifestUnknown.WithDetail(map[string]string{"name": repo, "digest": string(d)}))
+	}
+	if err != nil {
+		return nil, translate(err, nil)
+	}
+	if d.Algorithm().FromBytes(stored.Raw) != d {
+		r.opts.Log.Error("damaged manifest", "digest", d, "repository", repo)
+		return nil, fmt.Errorf("manifest %s: %w", d, orlop.ErrDamaged)
+	}
+	m := &orlop.Manifest{Descriptor: stored.Descriptor, Raw: stored.Raw}
+	r.cache.store(key, gen, m, int64(len(m.Raw)))
+	return m, nil
+}
+
+// PutManifest is a manifest to be stored.
+type PutManifest struct {
+	MediaType string // may be "" if the manifest says it
+	Raw       []byte
+	Digest    digest.Digest // that the content must have; "" to take its SHA-256
+	Tags      []string      // to name it
+}
+
+// Stored is a manifest that was stored.
+type Stored struct {
+	Descriptor orlop.Descriptor
+	Subject    digest.Digest // "" if it has none
+}
+
+// PushManifest stores a manifest and its tags; see orlop.Writer.
+func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (orlop.Descriptor, error) {
+	s, err := r.PutManifest(ctx, repo, PutManifest{MediaType: mediaType, Raw: raw, Tags: tags})
+	return s.Descriptor, err
+}
+
+// PutManifest stores a manifest and makes the tags name it, all or none, in one
+// transaction.
+func (r *Registry) PutManifest(ctx context.Context, repo string, p PutManifest) (Stored, error) {
+	if err := checkName(repo); err != nil {
+		return Stored{}, err
+	}
+	for _, tag := range p.Tags {
+		if err := checkTag(tag); err != nil {
+			return Stored{}, err
+		}
+	}
+	m, err := r.parse(ctx, repo, p)
+	if err != nil {
+		return Stored{}, err
+	}
+	keys := []cacheKey{r.key(repo, string(m.Descriptor.Digest)).of(cachedManifest)}
+	for _, tag := range p.Tags {
+		keys = append(keys, r.key(repo, tag).of(cachedTag))
+	}
+	release := r.cache.hold(keys...)
+	defer release()
+	if err := r.db.Update(ctx, func(tx *sqlmeta.Tx) error {
+		return tx.PutManifest(r.id, repo, m, p.Tags, r.actor.Name)
+	}); err != nil {
+		return Stored{}, refused(err)
+	}
+	return Stored{Descriptor: m.Descriptor, Subject: m.Subject}, nil
+}
+
+// refused turns what PutManifest of the store objects to into the
+// specification's errors.
+func refused(err error) error {
+	if e, ok := errors.AsType[*sqlmeta.MissingError](err); ok {
+		return orlop.ErrManifestBlobUnknown.With(e.Error()).WithDetail(map[string]string{"digest": string(e.Digest)})
+	}
+	if e, ok := errors.AsType[*sqlmeta.SizeError](err); ok {
+		return orlop.ErrManifestInvalid.With(e.Error())
+	}
+	return translate(err, nil)
+}
+
+// parse reads a manifest into what the store keeps of it.
+func (r *Registry) parse(ctx context.Context, repo string, p PutManifest) (meta.Manifest, error) {
+	info, err := orlop.ParseManifest(p.MediaType, p.Raw)
+	if err != nil {
+		return meta.Manifest{}, err
+	}
+	dgst, err := manifestDigest(p)
+	if err != nil {
+		return meta.Manifest{}, err
+	}
+	m := meta.Manifest{
+		Descriptor: ocispec.Descriptor{
+			MediaType: info.MediaType, Digest: dgst, Size: int64(len(p.Raw)),
+			ArtifactType: info.ArtifactType, Annotations: info.Annotations,
+		},
+		Raw:       p.Raw,
+		ImageSize: int64(len(p.Raw)),
+	}
+	if info.Subject != nil {
+		m.Subject = info.Subject.Digest
+	}
+	if err := addBlobs(&m, info); err != nil {
+		return meta.Manifest{}, err
+	}
+	for _, child := range info.Children {
+		m.ImageSize += child.Size
+		if !slices.Contains(m.Children, child.Digest) {
+			m.Children = append(m.Children, child.Digest)
+		}
+	}
+	if info.Config != nil {
+		m.ConfigType = info.Config.MediaType
+		m.Architecture, m.OS = r.platform(ctx, repo, *info.Config)
+	}
+	return m, nil
+}
+
+// manifestDigest is the digest under which a manifest is stored.
+func manifestDigest(p PutManifest) (digest.Digest, error) {
+	if p.Digest == "" {
+		return digest.FromBytes(p.Raw), nil
+	}
+	if err := checkDigest(p.Digest); err != nil {
+		return "", err
+	}
+	if p.Digest.Algorithm().FromBytes(p.Raw) != p.Digest {
+		return "", orlop.ErrDigestInvalid.With("the manifest does not match its digest").
+			WithDetail(map[string]string{"digest": string(p.Digest)})
+	}
+	return p.Digest, nil
+}
+
+// addBlobs lists the configuration and the layers, each digest once and with
+// one size. Foreign layers lie elsewhere.
+func addBlobs(m *meta.Manifest, info orlop.ManifestInfo) error {
+	sizes := map[digest.Digest]int64{}
+	add := func(d orlop.Descriptor) error {
+		m.ImageSize += d.Size
+		size, seen := sizes[d.Digest]
+		if seen && size != d.Size {
+			return orlop.ErrManifestInvalid.With(fmt.Sprintf("blob %s is given two sizes", d.Digest))
+		}
+		if !seen {
+			sizes[d.Digest] = d.Size
+			m.Blobs = append(m.Blobs, d)
+		}
+		return nil
+	}
+	if info.Config != nil {
+		if err := add(*info.Config); err != nil {
+			return err
+		}
+	}
+	for _, layer := range info.Layers {
+		if orlop.IsForeign(layer.MediaType) {
+			continue
+		}
+		if err := add(layer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxConfig is the largest image configuration, in bytes, that is looked into.
+const maxConfig = 1 << 20
+
+// platform reads architecture and operating system from the configuration of a
+// container image; "" for other artifacts.
+func (r *Registry) platform(ctx context.Context, repo string, config orlop.Descriptor) (architecture, os string) {
+	if config.MediaType != ocispec.MediaTypeImageConfig && config.MediaType != "application/vnd.docker.container.image.v1+json" ||
+		config.Size > maxConfig {
+		return "", ""
+	}
+	raw, err := r.readBlob(ctx, repo, config.Digest, maxConfig)
+	if err != nil {
+		return "", "" // the store will say what is missing
+	}
+	var image struct {
+		Architecture string `json:"architecture"`
+		OS           string `json:"os"`
+	}
+	if json.Unmarshal(raw, &image) != nil {
+		return "", ""
+	}
+	return image.Architecture, image.OS
+}
+
+// DeleteManifest removes a manifest and all tags that name it.
+func (r *Registry) DeleteManifest(ctx context.Context, repo string, d digest.Digest) error {
+	if err := checkBoth(repo, d); err != nil {
+		return err
+	}
+	releases := []func(){r.cache.hold(r.key(repo, string(d)).of(cachedManifest))}
+	defer func() {
+		for _, release := range releases {
+			release()
+		}
+	}()
+	err := r.db.Update(ctx, func(tx *sqlmeta.Tx) error {
+		tags, err := tx.DeleteManifest(r.id, repo, d, r.actor.Name)
+		keys := make([]cacheKey, len(tags))
+		for i, tag := range tags {
+			keys[i] = r.key(repo, tag).of(cachedTag)
+		}
+		releases = append(releases, r.cache.hold(keys...)) // before the commit
+		return err
+	})
+	if errors.Is(err, sqlmeta.ErrNotFound) {
+		return r.absentIn(ctx, repo, orlop.ErrManifestUnknown.WithDetail(map[string]string{"name": repo, "digest": string(d)}))
+	}
+	return translate(err, nil)
+}
+
+// DeleteTag removes a tag and leaves its manifest.
+func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
+	if err := checkName(repo); err != nil {
+		return err
+	}
+	if err := checkTag(tag); err != nil {
+		return err
+	}
+	release := r.cache.hold(r.key(repo, tag).of(cachedTag))
+	defer release()
+	err := r.db.Update(ctx, func(tx *sqlmeta.Tx) error {
+		return tx.DeleteTag(r.id, repo, tag, r.actor.Name)
+	})
+	if errors.Is(err, sqlmeta.ErrNotFound) {
+		return r.absentIn(ctx, repo, orlop.ErrManifestUnknown.With("tag unknown to registry").WithDetail(map[string]string{"name": repo, "tag": tag}))
+	}
+	return translate(err, nil)
+}
+
+// DeleteRepository removes a repository with all it has, and tells what that
+// was. ErrNameUnknown if it is absent.
+func (r *Registry) DeleteRepository(ctx context.Context, repo string) (meta.Deleted, error) {
+	if err := checkName(repo); err != nil {
+		return meta.Deleted{}, err
+	}
+	release := r.cache.holdAll()
+	defer release()
+	var gone meta.Deleted
+	err := r.db.Update(ctx, func(tx *sqlmeta.Tx) (err error) {
+		gone, err = tx.DeleteRepository(r.id, repo, r.actor.Name)
+		return err
+	})
+	return gone, translate(err, nameUnknown(repo))
+}

@@ -1,0 +1,53 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	"github.com/orlop/orlop/internal/meta/sqlmeta"
+)
+
+// sweepBatch is how many rows one step of a sweep takes.
+const sweepBatch = 100
+
+// Sweep drops uploads that have expired and objects that no row names any more
+// and whose grace is over.
+func (s *Service) Sweep(ctx context.Context) error {
+	return errors.Join(s.sweepUploads(ctx), s.sweepObjects(ctx))
+}
+
+// sweepUploads hands the objects of expired uploads over to sweepObjects.
+func (s *Service) sweepUploads(ctx context.Context) error {
+	for {
+		n := 0
+		err := s.db.Update(ctx, func(tx *sqlmeta.Tx) (err error) {
+			n, err = tx.ExpireUploads(sweepBatch)
+			return err
+		})
+		if err != nil || n < sweepBatch {
+			return translate(err, nil)
+		}
+	}
+}
+
+// sweepObjects deletes objects, then the rows that list them: a crash between
+// leaves a row whose object is gone, which is no error the next time.
+func (s *Service) sweepObjects(ctx context.Context) error {
+	for {
+		keys, err := s.db.DueObjects(ctx, sweepBatch)
+		if err != nil {
+			return translate(err, nil)
+		}
+		for _, key := range keys {
+			if err := s.blobs.Delete(ctx, key); err != nil {
+				return translate(err, nil)
+			}
+		}
+		if err := s.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.ForgetObjects(keys) }); err != nil {
+			return translate(err, nil)
+		}
+		if len(keys) < sweepBatch {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package registry
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/meta/sqlmeta"
+)
+
+// An upload id is 32 hex digits of chance, 12 of the time it was made (Unix
+// seconds) and 32 of a keyed hash over both, the registry, the repository and
+// the actor. So starting an upload writes nothing, no other actor can use it,
+// and every node with the key knows it.
+const (
+	chanceDigits = 32
+	timeDigits   = 12
+	macDigits    = 32
+	idDigits     = chanceDigits + timeDigits + macDigits
+)
+
+// uploads makes and checks upload ids, and knows those in use.
+type uploads struct {
+	key    []byte
+	active sync.Map // id -> struct{}: one request at a time
+}
+
+// uploadKey returns the key of upload ids, made at the first start.
+func uploadKey(ctx context.Context, db *sqlmeta.DB) ([]byte, error) {
+	key := make([]byte, 32)
+	rand.Read(key)
+	key, err := db.ServerKey(ctx, "upload-ids", key)
+	if err != nil {
+		return nil, fmt.Errorf("read the key of upload ids: %w", err)
+	}
+	return key, nil
+}
+
+// newUploadID makes an id for an upload of the actor into a repository.
+func (r *Registry) newUploadID(repo string) string {
+	raw := make([]byte, chanceDigits/2, idDigits/2)
+	rand.Read(raw)
+	raw = append(raw, unix48(r.opts.Now())...)
+	return hex.EncodeToString(append(raw, r.uploadMAC(raw, repo)...))
+}
+
+// unix48 is a time in seconds as 6 bytes.
+func unix48(t time.Time) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(t.Unix()))[2:]
+}
+
+func (r *Registry) uploadMAC(raw []byte, repo string) []byte {
+	mac := hmac.New(sha256.New, r.uploads.key)
+	mac.Write(raw)
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(r.id)))
+	mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(repo))))
+	mac.Write([]byte(repo))
+	mac.Write([]byte(r.actor.ID))
+	return mac.Sum(nil)[:macDigits/2]
+}
+
+// checkUploadID refuses ids that were not made for this repository and actor,
+// and expired ones, all alike.
+func (r *Registry) checkUploadID(repo, id string) error {
+	raw, err := hex.DecodeString(id)
+	if err != nil || len(id) != idDigits {
+		return orlop.ErrUploadUnknown
+	}
+	raw, mac := raw[:len(raw)-macDigits/2], raw[len(raw)-macDigits/2:]
+	if !hmac.Equal(mac, r.uploadMAC(raw, repo)) {
+		return orlop.ErrUploadUnknown
+	}
+	if r.opts.Now().After(r.expires(id)) {
+		return orlop.ErrUploadUnknown
+	}
+	return nil
+}
+
+// expires tells until when an upload may be resumed.
+func (r *Registry) expires(id string) time.Time {
+	var seconds [8]byte
+	hex.Decode(seconds[2:], []byte(id[chanceDigits:chanceDigits+timeDigits]))
+	return time.Unix(int64(binary.BigEndian.Uint64(seconds[:])), 0).Add(r.opts.UploadLife)
+}
+
+// claim makes this request the only one that uses an upload.
+func (u *uploads) claim(id string) (release func(), err error) {
+	if _, busy := u.active.LoadOrStore(id, struct{}{}); busy {
+		busy := orlop.ErrUploadInvalid.With("the upload is in use by another request")
+		busy.Status = 409
+		return nil, busy
+	}
+	return sync.OnceFunc(func() { u.active.Delete(id) }), nil
+}
