@@ -25,7 +25,7 @@ const MaxManifestSize = 4 << 20
 // A reference is a tag or a digest within a repository; IsDigest tells which.
 // All methods may be called concurrently. Errors match the values of errors.go
 // with errors.Is; a malformed name, tag or digest gives ErrNameInvalid,
-// ErrManifestInvalid or ErrDigestInvalid before anything is touched.
+// ErrTagInvalid or ErrDigestInvalid before anything is touched.
 type Registry interface {
 	Reader
 	Writer
