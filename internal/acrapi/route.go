@@ -1,0 +1,106 @@
+package acrapi
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/ref"
+)
+
+// kind is what a path names.
+type kind uint8
+
+const (
+	kindCatalog    kind = iota // /acr/v1/_catalog
+	kindRepository             // /acr/v1/NAME
+	kindTags                   // /acr/v1/NAME/_tags
+	kindTag                    // /acr/v1/NAME/_tags/TAG
+	kindManifests              // /acr/v1/NAME/_manifests
+	kindManifest               // /acr/v1/NAME/_manifests/DIGEST
+)
+
+// route is a path taken apart; every part is valid.
+type route struct {
+	kind   kind
+	repo   string
+	tag    string        // kindTag
+	digest digest.Digest // kindManifest
+}
+
+// reading is the access that reading the route takes.
+func (rt route) reading() authz.Access {
+	if rt.kind == kindCatalog {
+		return authz.Registry("catalog", authz.List)
+	}
+	return authz.Repository(rt.repo, authz.MetadataRead)
+}
+
+var errNoRoute = &orlop.Error{Code: orlop.CodeUnsupported, Message: "no such path in this API", Status: 404}
+
+// parseRoute takes the path of a request apart. It reads the escaped path:
+// clients send the slashes of a repository name escaped or not. No part of a
+// repository name begins with an underscore, so that the words of the API cannot
+// be taken for one.
+func parseRoute(escapedPath string) (route, error) {
+	path, ok := strings.CutPrefix(escapedPath, "/acr/v1/")
+	if !ok {
+		return route{}, errNoRoute
+	}
+	if path == "_catalog" {
+		return route{kind: kindCatalog}, nil
+	}
+	name, rest, found := strings.Cut(path, "/_")
+	if !found && strings.HasPrefix(path, "_") {
+		return route{}, errNoRoute
+	}
+	rt := route{kind: kindRepository}
+	var err error
+	if rt.repo, err = url.PathUnescape(name); err != nil || ref.ValidateRepository(rt.repo) != nil {
+		return rt, orlop.ErrNameInvalid
+	}
+	if found {
+		err = rt.parseRest(rest)
+	}
+	return rt, err
+}
+
+// parseRest parses what follows the underscore after the repository name.
+func (rt *route) parseRest(rest string) error {
+	word, last, found := strings.Cut(rest, "/")
+	item, err := url.PathUnescape(last)
+	switch {
+	case err != nil:
+		return errNoRoute
+	case word == "tags" && !found:
+		rt.kind = kindTags
+	case word == "manifests" && !found:
+		rt.kind = kindManifests
+	case word == "tags":
+		rt.kind, rt.tag = kindTag, item
+		if ref.ValidateTag(item) != nil {
+			return orlop.ErrTagInvalid
+		}
+	case word == "manifests":
+		return rt.parseManifest(item)
+	default:
+		return errNoRoute
+	}
+	return nil
+}
+
+// parseManifest parses the name of a manifest, which is a digest. A tag in its
+// place is not found, as in ACR.
+func (rt *route) parseManifest(item string) (err error) {
+	rt.kind = kindManifest
+	if rt.digest, err = ref.ValidateDigest(item); err == nil {
+		return nil
+	}
+	if ref.ValidateTag(item) == nil {
+		return orlop.ErrManifestUnknown
+	}
+	return orlop.ErrDigestInvalid.With("invalid digest: want sha256 or sha512 and lower-case hexadecimal")
+}
