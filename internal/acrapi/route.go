@@ -47,16 +47,13 @@ var errNoRoute = &orlop.Error{Code: orlop.CodeUnsupported, Message: "no such pat
 // be taken for one.
 func parseRoute(escapedPath string) (route, error) {
 	path, ok := strings.CutPrefix(escapedPath, "/acr/v1/")
-	if !ok {
-		return route{}, errNoRoute
-	}
-	if path == "_catalog" {
+	switch {
+	case path == "_catalog":
 		return route{kind: kindCatalog}, nil
+	case !ok, strings.HasPrefix(path, "_"):
+		return route{}, errNoRoute
 	}
 	name, rest, found := strings.Cut(path, "/_")
-	if !found && strings.HasPrefix(path, "_") {
-		return route{}, errNoRoute
-	}
 	rt := route{kind: kindRepository}
 	var err error
 	if rt.repo, err = url.PathUnescape(name); err != nil || ref.ValidateRepository(rt.repo) != nil {
