@@ -79,6 +79,15 @@ type Writer interface {
 	PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (Descriptor, error)
 }
 
+// DigestPusher is a Writer that can also store a manifest under a digest that
+// is not its SHA-256, as a manifest of SHA-512 needs. Copy uses it where the
+// Writer has it.
+type DigestPusher interface {
+	// PushManifestDigest is PushManifest under the digest dgst, which raw must
+	// match, otherwise ErrDigestInvalid.
+	PushManifestDigest(ctx context.Context, repo, mediaType string, dgst digest.Digest, raw []byte, tags ...string) (Descriptor, error)
+}
+
 // Deleter removes things.
 type Deleter interface {
 	// DeleteBlob unlinks a blob from the repository. ErrBlobUnknown if absent.
