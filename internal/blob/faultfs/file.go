@@ -2,10 +2,11 @@ package faultfs
 
 import (
 	"bytes"
-	"io"
 	"io/fs"
 	"syscall"
 	"time"
+
+	"github.com/orlop/orlop/internal/blob/fs/fsys"
 )
 
 // file is an open file.
@@ -46,6 +47,9 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	defer f.fs.mu.Unlock()
 	if err := f.fs.call(); err != nil {
 		return 0, f.failure("read", err)
+	}
+	if len(p) == 0 {
+		return 0, nil // as os.File
 	}
 	return bytes.NewReader(f.node.content).ReadAt(p, off)
 }
@@ -94,4 +98,4 @@ func (f *file) Writeback(off, n int64) {}
 // Close implements fsys.File.
 func (f *file) Close() error { return nil }
 
-var _ io.ReaderAt = (*file)(nil)
+var _ fsys.File = (*file)(nil)
