@@ -1,0 +1,299 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/blob"
+	"github.com/orlop/orlop/internal/blob/mem"
+	"github.com/orlop/orlop/internal/meta"
+	"github.com/orlop/orlop/internal/meta/sqlmeta"
+)
+
+// open opens an engine with content in memory.
+func open(t *testing.T, o Options) *Registry {
+	t.Helper()
+	return openOn(t, mem.New(mem.Options{}), o)
+}
+
+func openOn(t *testing.T, blobs blob.Store, o Options) *Registry {
+	t.Helper()
+	db, err := sqlmeta.Open(t.Context(), filepath.Join(t.TempDir(), "meta.db"), sqlmeta.Options{Now: o.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	svc, err := New(db, blobs, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return svc.Registry(meta.DefaultRegistry, Actor{ID: "1", Name: "tester"})
+}
+
+// objects counts what the blob store holds.
+func objects(t *testing.T, list iter.Seq2[blob.Info, error]) int {
+	t.Helper()
+	n := 0
+	for _, err := range list {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+// send goes on with an upload by one request that ends with Close.
+func send(t *testing.T, r *Registry, id, content string) string {
+	t.Helper()
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(u, strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return u.ID()
+}
+
+func TestUploadOverRequests(t *testing.T) {
+	for name, parts := range map[string][]string{
+		"small":                 {"he", "ll", "o"},
+		"grows out of the row":  {"hello", strings.Repeat("x", 300), "end"},
+		"large from the start":  {strings.Repeat("y", 300), "z"},
+		"nothing":               {"", ""},
+		"an empty part between": {"a", "", "b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, Options{SmallBlob: 100})
+			id, total := "", ""
+			for _, part := range parts {
+				id = send(t, r, id, part)
+				total += part
+				if off, err := r.UploadOffset(t.Context(), "a", id); err != nil || off != int64(len(total)) {
+					t.Fatalf("offset %d, %v; want %d", off, err, len(total))
+				}
+			}
+			u, err := r.Upload(t.Context(), "a", id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := digest.FromString(total)
+			if _, err := u.Commit(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := r.readBlob(t.Context(), "a", d, 1000); err != nil || string(got) != total {
+				t.Fatalf("read %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestUploadCutKeepsWhatArrived(t *testing.T) {
+	r := open(t, Options{SmallBlob: 4})
+	u, err := r.Upload(t.Context(), "a", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := io.MultiReader(strings.NewReader("0123456789"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	if _, err := io.Copy(u, body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatalf("cut body: %v", err)
+	}
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if off, err := r.UploadOffset(t.Context(), "a", u.ID()); off != 10 || err != nil {
+		t.Fatalf("offset %d, %v", off, err)
+	}
+}
+
+func TestUploadWrongDigestLeavesNothing(t *testing.T) {
+	blobs := mem.New(mem.Options{})
+	r := openOn(t, blobs, Options{SmallBlob: 4})
+	for _, content := range []string{"abc", "longer than four"} {
+		err := r.PushBlob(t.Context(), "a", orlop.Descriptor{Digest: digest.FromString("other"), Size: int64(len(content))}, strings.NewReader(content))
+		if !errors.Is(err, orlop.ErrDigestInvalid) {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+func TestUploadIDIsBound(t *testing.T) {
+	now := time.Now()
+	r := open(t, Options{Now: func() time.Time { return now }, UploadLife: time.Hour})
+	id := send(t, r, "", "hello")
+	other := r.Service.Registry(meta.DefaultRegistry, Actor{ID: "2"})
+	for name, use := range map[string]func() error{
+		"another actor":      func() error { _, err := other.Upload(t.Context(), "a", id); return err },
+		"another actor asks": func() error { _, err := other.UploadOffset(t.Context(), "a", id); return err },
+		"another repository": func() error { _, err := r.Upload(t.Context(), "b", id); return err },
+		"edited":             func() error { _, err := r.Upload(t.Context(), "a", "0"+id[1:]); return err },
+		"short":              func() error { _, err := r.Upload(t.Context(), "a", id[:20]); return err },
+		"not hex":            func() error { _, err := r.Upload(t.Context(), "a", strings.Repeat("/", len(id))); return err },
+		"expired": func() error {
+			now = now.Add(2 * time.Hour)
+			defer func() { now = now.Add(-2 * time.Hour) }()
+			_, err := r.Upload(t.Context(), "a", id)
+			return err
+		},
+	} {
+		if err := use(); !errors.Is(err, orlop.ErrUploadUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if off, err := r.UploadOffset(t.Context(), "a", id); off != 5 || err != nil {
+		t.Errorf("its owner: %d, %v", off, err)
+	}
+}
+
+func TestUploadByOneRequestAtATime(t *testing.T) {
+	r := open(t, Options{})
+	id := send(t, r, "", "hello")
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Upload(t.Context(), "a", id)
+	if e, ok := errors.AsType[*orlop.Error](err); !ok || e.HTTPStatus() != 409 {
+		t.Errorf("second request: %v", err)
+	}
+	u.Close()
+	if u, err = r.Upload(t.Context(), "a", id); err != nil {
+		t.Fatalf("after the first ended: %v", err)
+	}
+	u.Close()
+}
+
+func TestUploadCancel(t *testing.T) {
+	blobs := mem.New(mem.Options{})
+	r := openOn(t, blobs, Options{SmallBlob: 2})
+	id := send(t, r, "", "hello")
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Cancel(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Upload(t.Context(), "a", id); !errors.Is(err, orlop.ErrUploadUnknown) {
+		t.Errorf("a cancelled upload goes on: %v", err)
+	}
+	if _, err := r.UploadOffset(t.Context(), "a", id); !errors.Is(err, orlop.ErrUploadUnknown) {
+		t.Errorf("a cancelled upload has an offset: %v", err)
+	}
+	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+func TestExpiredUploadIsSwept(t *testing.T) {
+	now := time.Now()
+	blobs := mem.New(mem.Options{})
+	r := openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	send(t, r, "", "hello")
+	if err := r.Sweep(t.Context()); err != nil || objects(t, blobs.List(t.Context(), "")) != 1 {
+		t.Fatalf("a live upload is swept, %v", err)
+	}
+	now = now.Add(2 * time.Hour)
+	if err := r.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+// TestSameBlobTwice stores one object however many push it.
+func TestSameBlobTwice(t *testing.T) {
+	blobs := mem.New(mem.Options{})
+	r := openOn(t, blobs, Options{SmallBlob: 2})
+	content := []byte("the same content")
+	desc := orlop.Descriptor{Digest: digest.FromBytes(content), Size: int64(len(content))}
+	for _, repo := range []string{"a", "b", "a"} {
+		if err := r.PushBlob(t.Context(), repo, desc, bytes.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := objects(t, blobs.List(t.Context(), "")); n != 1 {
+		t.Errorf("%d objects", n)
+	}
+	if _, err := r.StatBlob(t.Context(), "c", desc.Digest); !errors.Is(err, orlop.ErrBlobUnknown) {
+		t.Errorf("visible in a repository it was never pushed to: %v", err)
+	}
+}
+
+// TestDamage flips a byte of stored content and reads it.
+func TestDamage(t *testing.T) {
+	blobs := &flipping{Store: mem.New(mem.Options{})}
+	r := openOn(t, blobs, Options{SmallBlob: 2})
+	content := bytes.Repeat([]byte("0123456789"), 200_000) // two pieces
+	desc := orlop.Descriptor{Digest: digest.FromBytes(content), Size: int64(len(content))}
+	if err := r.PushBlob(t.Context(), "a", desc, bytes.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	blobs.at = 1_500_000
+	for _, rng := range [][2]int64{{0, -1}, {1_499_999, 2}, {1_900_000, 5}} {
+		rd, err := r.OpenBlob(t.Context(), "a", desc.Digest, rng[0], rng[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		_, err = io.Copy(&got, rd)
+		rd.Close()
+		if !errors.Is(err, orlop.ErrDamaged) {
+			t.Errorf("range %v: %v", rng, err)
+		}
+		if !bytes.Equal(got.Bytes(), content[rng[0]:rng[0]+int64(got.Len())]) {
+			t.Errorf("range %v: a damaged byte was given out", rng)
+		}
+	}
+	rd, err := r.OpenBlob(t.Context(), "a", desc.Digest, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rd.Close()
+	if got, err := io.ReadAll(rd); err != nil || len(got) != 1000 {
+		t.Errorf("a piece that is whole: %v", err)
+	}
+}
+
+// flipping is a store whose objects have one bit wrong at an offset.
+type flipping struct {
+	blob.Store
+	at int64
+}
+
+func (f *flipping) Open(ctx context.Context, key string) (blob.Object, error) {
+	obj, err := f.Store.Open(ctx, key)
+	return flipped{obj, f.at}, err
+}
+
+type flipped struct {
+	blob.Object
+	at int64
+}
+
+func (f flipped) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.Object.ReadAt(p, off)
+	if f.at >= off && f.at < off+int64(n) {
+		p[f.at-off] ^= 1
+	}
+	return n, err
+}
