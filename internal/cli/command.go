@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// flagGroup is a set of flags that several commands have in common. Commands
+// embed groups in their options.
+type flagGroup interface {
+	addFlags(fs *pflag.FlagSet)
+	// validate checks combinations, before anything is done.
+	validate() error
+}
+
+// useGroups gives a command the flags of groups, and checks them before it
+// runs.
+func useGroups(cmd *cobra.Command, groups ...flagGroup) {
+	for _, g := range groups {
+		g.addFlags(cmd.Flags())
+	}
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		for _, g := range groups {
+			if err := g.validate(); err != nil {
+				return wrongUse(cmd, err)
+			}
+		}
+		return nil
+	}
+}
+
+// exactArgs demands n arguments; what says which.
+func exactArgs(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return wrongArgs(cmd, fmt.Sprintf("exactly %d", n), n, what, len(args))
+	}
+}
+
+// minArgs demands at least n arguments; what says which.
+func minArgs(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= n {
+			return nil
+		}
+		return wrongArgs(cmd, fmt.Sprintf("at least %d", n), n, what, len(args))
+	}
+}
+
+func wrongArgs(cmd *cobra.Command, count string, n int, what string, got int) error {
+	noun := "arguments"
+	if n == 1 {
+		noun = "argument"
+	}
+	err := fmt.Errorf("%q requires %s %s but got %d", cmd.CommandPath(), count, noun, got)
+	return withHint(wrongUse(cmd, err), "give %s; run %s --help for examples", what, cmd.CommandPath())
+}
+
+// wrongUse makes err an error of usage, with the usage line of cmd.
+func wrongUse(cmd *cobra.Command, err error) error {
+	return &usageError{err: err, usage: cmd.UseLine()}
+}
+
+// examples writes the examples of a command with the name under which the
+// program was called.
+func examples(env *Env, text string) string {
+	text = strings.Trim(text, "\n")
+	return strings.ReplaceAll(text, "  orlop ", "  "+env.program()+" ")
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/orlop/orlop"
+)
+
+// The exit codes of orlop, for scripts to act on. They are a promise: a code is
+// never given another meaning.
+const (
+	exitOK           = 0
+	exitFailed       = 1   // anything without a code of its own
+	exitUsage        = 2   // wrong use: unknown flag, missing argument, malformed reference
+	exitUnauthorized = 4   // not signed in, or a wrong user name or password
+	exitDenied       = 5   // signed in, but not allowed
+	exitNotFound     = 6   // no such registry content
+	exitInterrupted  = 130 // ended by SIGINT or SIGTERM
+)
+
+// notFound are the errors that mean: what the user named is not there.
+var notFound = []error{
+	orlop.ErrNameUnknown, orlop.ErrManifestUnknown, orlop.ErrTagUnknown, orlop.ErrBlobUnknown,
+}
+
+// exitCode is the one place where errors become exit codes.
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case isUsage(err):
+		return exitUsage
+	case errors.Is(err, orlop.ErrDenied):
+		return exitDenied
+	case errors.Is(err, orlop.ErrUnauthorized):
+		return exitUnauthorized
+	case isNotFound(err):
+		return exitNotFound
+	}
+	return exitFailed
+}
+
+func isNotFound(err error) bool {
+	for _, target := range notFound {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+func isUsage(err error) bool {
+	_, ok := errors.AsType[*usageError](err)
+	return ok
+}

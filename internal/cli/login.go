@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/cli/output"
+	"github.com/orlop/orlop/ref"
+	"github.com/orlop/orlop/remote/auth"
+)
+
+type loginOptions struct {
+	commonOptions
+	remoteOptions
+
+	host string
+}
+
+func newLoginCommand(env *Env) *cobra.Command {
+	var opts loginOptions
+	cmd := &cobra.Command{
+		Use:   "login [flags] <registry>",
+		Short: "Sign in to a registry",
+		Long: `Sign in to a registry.
+
+The credential is checked with the registry and then kept where Docker keeps
+it, so that other tools find it too. The registry becomes the one that --name
+of the acr commands is resolved with.`,
+		Example: examples(env, `
+Sign in with user name and password, asked for:
+  orlop login localhost:5000
+
+Sign in with a password from standard input:
+  orlop login -u username --password-stdin localhost:5000
+
+Sign in with an identity token from standard input:
+  orlop login --identity-token-stdin localhost:5000
+
+Sign in to a registry with a certificate of its own authority:
+  orlop login --ca-file ca.pem localhost:5443`),
+		Args: exactArgs(1, "the registry to sign in to"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.host = args[0]
+			return runLogin(cmd.Context(), env, &opts)
+		},
+	}
+	useGroups(cmd, &opts.commonOptions, &opts.remoteOptions)
+	addLegacyLogin(cmd, &opts.remoteOptions)
+	return cmd
+}
+
+// addLegacyLogin adds the flags that login and logout had in 2020.
+func addLegacyLogin(cmd *cobra.Command, o *remoteOptions) {
+	fs := cmd.Flags()
+	fs.StringArrayVar(&o.registryConfig, "config", nil, "as --registry-config")
+	fs.BoolVarP(&o.insecure, "allow-insecure", "k", false, "as --insecure")
+	fs.MarkHidden("config")
+	fs.MarkHidden("allow-insecure")
+}
+
+func runLogin(ctx context.Context, env *Env, opts *loginOptions) error {
+	host := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(opts.host, "https://"), "http://"), "/")
+	if err := ref.ValidateRegistry(host); err != nil {
+		return withHint(&usageError{err: err}, "give the registry as HOST or HOST:PORT")
+	}
+	cred, err := opts.loginCredential(env)
+	if err != nil {
+		return err
+	}
+	reg, err := opts.remoteOptions.open(env, &opts.commonOptions, host, auth.Static(cred))
+	if err != nil {
+		return err
+	}
+	if err := reg.Ping(ctx); err != nil {
+		return loginFailure(host, err)
+	}
+	store, err := openStore(opts.registryConfig)
+	if err != nil {
+		return err
+	}
+	if err := store.Put(ctx, host, cred); err != nil {
+		return fmt.Errorf("store the credential of %s: %w", host, err)
+	}
+	if err := rememberLogin(env, host); err != nil {
+		return err
+	}
+	out := output.NewPrinter(env.Stdout)
+	out.Line("Login Succeeded")
+	return out.Err()
+}
+
+func loginFailure(host string, err error) error {
+	err = about(host, err)
+	if errors.Is(err, orlop.ErrUnauthorized) || errors.Is(err, orlop.ErrDenied) {
+		return withHint(err, "%s does not accept this user name and password; check them, or whether they have expired", host)
+	}
+	return err
+}
+
+// loginCredential returns the credential of the flags, and asks for what is
+// missing.
+func (o *loginOptions) loginCredential(env *Env) (auth.Credential, error) {
+	secretGiven := o.password != "" || o.identityToken != "" || o.passwordStdin || o.identityTokenStdin
+	if !secretGiven {
+		if err := o.ask(env); err != nil {
+			return auth.Credential{}, err
+		}
+	}
+	return o.givenCredential(env)
+}
+
+// ask asks for user name and password. Without a user name the secret is an
+// identity token.
+func (o *loginOptions) ask(env *Env) error {
+	if !env.StdinTTY {
+		return withHint(usagef("no password given, and standard input is no terminal to ask for it"),
+			"give --username and --password-stdin")
+	}
+	if o.username == "" {
+		fmt.Fprint(env.Stdout, "Username: ")
+		line, err := readLine(env.Stdin)
+		if err != nil {
+			return fmt.Errorf("read the user name: %w", err)
+		}
+		o.username = strings.TrimSpace(line)
+	}
+	prompt := "Password: "
+	if o.username == "" {
+		prompt = "Token: "
+	}
+	fmt.Fprint(env.Stdout, prompt)
+	secret, err := env.ReadSecret()
+	fmt.Fprintln(env.Stdout)
+	if err != nil {
+		return fmt.Errorf("read the password: %w", err)
+	}
+	if len(secret) == 0 {
+		return usagef("the password is empty")
+	}
+	o.password = string(secret)
+	return nil
+}
+
+// readLine reads one line and not a byte beyond it, so that what follows is
+// there for the next reader.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	var c [1]byte
+	for len(line) < maxSecret {
+		if _, err := io.ReadFull(r, c[:]); err != nil {
+			if err == io.EOF && len(line) > 0 {
+				break
+			}
+			return "", err
+		}
+		if c[0] == '\n' {
+			break
+		}
+		line = append(line, c[0])
+	}
+	return strings.TrimSuffix(string(line), "\r"), nil
+}

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/orlop/orlop/ref"
+)
+
+type logoutOptions struct {
+	commonOptions
+	registryConfig []string
+
+	host string
+}
+
+func newLogoutCommand(env *Env) *cobra.Command {
+	var opts logoutOptions
+	cmd := &cobra.Command{
+		Use:   "logout [flags] <registry>",
+		Short: "Sign out of a registry",
+		Example: examples(env, `
+Forget the credential of the registry at localhost:5000:
+  orlop logout localhost:5000`),
+		Args: exactArgs(1, "the registry to sign out of"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.host = args[0]
+			return runLogout(cmd.Context(), &opts)
+		},
+	}
+	useGroups(cmd, &opts.commonOptions)
+	fs := cmd.Flags()
+	fs.StringArrayVarP(&opts.registryConfig, "registry-config", "c", nil, "`FILE` with credentials (default that of Docker)")
+	fs.StringArrayVar(&opts.registryConfig, "config", nil, "as --registry-config")
+	fs.MarkHidden("config")
+	return cmd
+}
+
+func runLogout(ctx context.Context, opts *logoutOptions) error {
+	if err := ref.ValidateRegistry(opts.host); err != nil {
+		return &usageError{err: err}
+	}
+	store, err := openStore(opts.registryConfig)
+	if err != nil {
+		return err
+	}
+	if err := store.Delete(ctx, opts.host); err != nil {
+		return fmt.Errorf("remove the credential of %s: %w", opts.host, err)
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/pflag"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/ref"
+)
+
+// The kinds of target, as they are printed.
+const (
+	kindRegistry = "registry"
+	kindLayout   = "oci-layout"
+)
+
+// targetOptions say what a reference of the command line means: a repository
+// of a registry, or an OCI image layout on disk.
+type targetOptions struct {
+	remoteOptions
+	ociLayout     bool
+	ociLayoutPath string
+}
+
+func (o *targetOptions) addFlags(fs *pflag.FlagSet) {
+	o.remoteOptions.addFlags(fs)
+	fs.BoolVar(&o.ociLayout, o.name("oci-layout"), false, "the reference is an OCI image layout: path[:tag|@digest]")
+	fs.StringVar(&o.ociLayoutPath, o.name("oci-layout-path"), "", "`DIR` of an OCI image layout; the reference is a name in it")
+}
+
+func (o *targetOptions) validate() error {
+	if o.ociLayout && o.ociLayoutPath != "" {
+		return fmt.Errorf("--%s and --%s cannot be used together", o.name("oci-layout"), o.name("oci-layout-path"))
+	}
+	return o.remoteOptions.validate()
+}
+
+// target is what a reference of the command line names.
+type target struct {
+	orlop.Registry
+	kind      string
+	repo      string   // within the registry
+	base      string   // the reference without tag and digest
+	typed     string   // the reference as typed, with the first tag only
+	reference string   // tag or digest; "" if there is none
+	tags      []string // all tags of repo:t1,t2,t3
+}
+
+// parsedRef is a reference of the command line, taken apart.
+type parsedRef struct {
+	host, repo, base, reference string
+	tags                        []string
+}
+
+// open opens what raw names. Nothing is sent yet.
+func (o *targetOptions) open(env *Env, c *commonOptions, raw string) (*target, error) {
+	if o.ociLayout || o.ociLayoutPath != "" {
+		return o.openLayout(raw)
+	}
+	p, err := parseRemote(raw)
+	if err != nil {
+		return nil, err
+	}
+	reg, err := o.registry(env, c, p.host)
+	if err != nil {
+		return nil, err
+	}
+	return newTarget(kindRegistry, reg, p), nil
+}
+
+func (o *targetOptions) openLayout(raw string) (*target, error) {
+	dir, p := o.ociLayoutPath, parsedRef{base: o.ociLayoutPath, reference: raw}
+	if dir == "" {
+		p = parseLayout(raw)
+		dir = p.base
+	}
+	if p.reference != "" && !orlop.IsDigest(p.reference) && len(p.tags) == 0 {
+		p.tags = []string{p.reference}
+	}
+	l, err := openLayout(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the image layout %s: %w", dir, err)
+	}
+	t := newTarget(kindLayout, l, p)
+	if o.ociLayoutPath != "" {
+		t.typed = raw
+	}
+	return t, nil
+}
+
+func newTarget(kind string, reg orlop.Registry, p parsedRef) *target {
+	t := &target{Registry: reg, kind: kind, repo: p.repo, base: p.base, reference: p.reference, tags: p.tags}
+	t.typed = t.at(p.reference)
+	return t
+}
+
+// at returns the full reference of a tag or digest of the target.
+func (t *target) at(reference string) string {
+	switch {
+	case reference == "":
+		return t.base
+	case orlop.IsDigest(reference):
+		return t.base + "@" + reference
+	}
+	return t.base + ":" + reference
+}
+
+// digested returns the full reference of a digest.
+func (t *target) digested(d digest.Digest) string { return t.base + "@" + string(d) }
+
+// String is the target for people: "[registry] localhost:5000/hello:v1".
+func (t *target) String() string { return "[" + t.kind + "] " + t.typed }
+
+// needReference demands a tag or digest.
+func (t *target) needReference() error {
+	if t.reference != "" {
+		return nil
+	}
+	return withHint(usagef("%q: no tag or digest specified", t.base), "name it as %[1]s:TAG or %[1]s@DIGEST", t.base)
+}
+
+// manifest reads the manifest that the target names. From an index it takes
+// that of the platform, if one is given.
+func (t *target) manifest(ctx context.Context, p *platformOptions) (orlop.Manifest, error) {
+	m, err := t.Manifest(ctx, t.repo, t.reference)
+	if err != nil || p.parsed == nil {
+		return m, about(t.typed, err)
+	}
+	d, err := choosePlatform(ctx, t, m, p.parsed)
+	if err != nil || d.Digest == m.Descriptor.Digest {
+		return m, err
+	}
+	m, err = t.Manifest(ctx, t.repo, string(d.Digest))
+	return m, about(t.digested(d.Digest), err)
+}
+
+// parseRemote parses host/repository[:tag[,tag…]][@digest].
+func parseRemote(raw string) (parsedRef, error) {
+	first, more := splitTags(raw)
+	r, err := ref.Parse(first)
+	if err != nil {
+		return parsedRef{}, withHint(&usageError{err: err}, "write the reference as REGISTRY/REPOSITORY[:TAG|@DIGEST]")
+	}
+	p := parsedRef{host: r.Registry, repo: r.Repository, base: r.Registry + "/" + r.Repository, reference: r.Reference()}
+	if r.Tag != "" {
+		p.tags = append([]string{r.Tag}, more...)
+	}
+	for _, tag := range more {
+		if err := ref.ValidateTag(tag); err != nil {
+			return parsedRef{}, &usageError{err: err}
+		}
+	}
+	return p, nil
+}
+
+// splitTags splits repo:t1,t2,t3 into repo:t1 and the other tags.
+func splitTags(raw string) (first string, more []string) {
+	slash := strings.LastIndexByte(raw, '/')
+	if strings.Contains(raw, "@") || !strings.Contains(raw[slash+1:], ":") {
+		return raw, nil
+	}
+	tags := strings.Split(raw[slash+1:], ",")
+	return raw[:slash+1] + tags[0], tags[1:]
+}
+
+// parseLayout parses path[:tag[,tag…]|@digest]. A colon that belongs to a path
+// separator or a Windows drive is no tag.
+func parseLayout(raw string) parsedRef {
+	if path, d, ok := strings.Cut(raw, "@"); ok {
+		if _, err := ref.ValidateDigest(d); err == nil {
+			return parsedRef{base: path, reference: d}
+		}
+	}
+	colon := strings.LastIndexByte(raw, ':')
+	if colon <= strings.LastIndexAny(raw, `/\`) || colon == 1 {
+		return parsedRef{base: raw}
+	}
+	tags := strings.Split(raw[colon+1:], ",")
+	return parsedRef{base: raw[:colon], reference: tags[0], tags: tags}
+}
+
+// host is the registry's host[:port]; "" for a layout.
+func (t *target) host() string {
+	if t.kind != kindRegistry {
+		return ""
+	}
+	host, _, _ := strings.Cut(t.base, "/")
+	return host
+}
