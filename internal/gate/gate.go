@@ -5,11 +5,11 @@ package gate
 
 import (
 	"log/slog"
-	"net/http"
 	"net/netip"
 
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/meta"
 )
 
 // Hosts tells which registry a request is for.
@@ -20,6 +20,11 @@ type Hosts interface {
 	Resolve(host string) (registry int64)
 }
 
+// defaultHosts sends every host to the default registry.
+type defaultHosts struct{}
+
+func (defaultHosts) Resolve(string) int64 { return meta.DefaultRegistry }
+
 // Options are what the gate needs, and its settings.
 type Options struct {
 	// Authn tells who a caller is; required.
@@ -27,7 +32,8 @@ type Options struct {
 	// Hosts maps hosts to registries; nil sends all to meta.DefaultRegistry.
 	Hosts Hosts
 	// TrustedProxies are peers whose X-Forwarded-For, -Host and -Proto are
-	// believed; none by default.
+	// believed; none by default. Behind a proxy that is not named here, all
+	// clients count as one where failed sign-ins are counted.
 	TrustedProxies []netip.Prefix
 	// Log is for errors of the server; nil discards.
 	Log *slog.Logger
@@ -35,7 +41,21 @@ type Options struct {
 
 // Gate authenticates and authorises requests. It is safe for concurrent use.
 type Gate struct {
-	o Options
+	authn   *authn.Authenticator
+	hosts   Hosts
+	proxies []netip.Prefix
+	log     *slog.Logger
+}
+
+// New returns a gate.
+func New(o Options) *Gate {
+	if o.Hosts == nil {
+		o.Hosts = defaultHosts{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Gate{authn: o.Authn, hosts: o.Hosts, proxies: o.TrustedProxies, log: o.Log}
 }
 
 // Caller is who a request comes from, and what it may do.
@@ -55,10 +75,6 @@ func (c *Caller) May(a authz.Access) bool { return c.session.May(a) }
 // be used in place of May there: a token for lists names no repositories.
 func (c *Caller) Sees(repo string) bool { return c.session.Sees(repo) }
 
-// Session is what authentication found out.
-func (c *Caller) Session() *authn.Session { return c.session }
-
-// Anonymous tells whether the caller has not signed in.
+// Anonymous tells whether the caller is nobody in particular. Such a caller may
+// have shown a token for anonymous pull.
 func (c *Caller) Anonymous() bool { return c.session.Anonymous() }
-
-var _ http.Handler // until the rest is here

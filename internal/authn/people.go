@@ -1,0 +1,118 @@
+package authn
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/meta"
+)
+
+const (
+	// identityTTL is how long a principal is taken to be as it was read, for
+	// changes that another process makes. Our own count at once.
+	identityTTL = time.Minute
+	maxPeople   = 4096
+)
+
+// current tells whether the identity need not be read again.
+func (id *Identity) current(now time.Time) bool {
+	return !id.stale.Load() && now.Sub(id.loaded) < identityTTL
+}
+
+// people remembers principals as identities.
+type people struct {
+	dir Directory
+	now func() time.Time
+
+	mu      sync.RWMutex
+	byID    map[string]*Identity
+	changes uint64 // how often changed was called
+}
+
+func newPeople(dir Directory, now func() time.Time) *people {
+	return &people{dir: dir, now: now, byID: map[string]*Identity{}}
+}
+
+// get returns a principal; nil if there is none that may sign in.
+func (p *people) get(ctx context.Context, registry int64, id string) (*Identity, error) {
+	known, seen := p.known(id)
+	if known != nil && known.Registry == registry && known.current(p.now()) {
+		return known, nil
+	}
+	found, ok, err := p.dir.Principal(ctx, registry, id)
+	if err != nil || !ok || found.Disabled {
+		return nil, err
+	}
+	return p.remember(found, seen), nil
+}
+
+// version is what remember wants to know: how often principals had changed
+// before this one was read.
+func (p *people) version() uint64 {
+	_, seen := p.known("")
+	return seen
+}
+
+func (p *people) known(id string) (*Identity, uint64) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.byID[id], p.changes
+}
+
+// remember makes an identity of a principal that was read when changes was
+// seen. If one has changed since, it may be this, and the identity is good for
+// one request only.
+func (p *people) remember(found meta.Principal, seen uint64) *Identity {
+	id := newIdentity(found, p.now())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changes != seen {
+		id.stale.Store(true)
+		return id
+	}
+	p.forget(id.ID)
+	if len(p.byID) >= maxPeople {
+		for other := range p.byID {
+			p.forget(other)
+			break
+		}
+	}
+	p.byID[id.ID] = id
+	return id
+}
+
+// changed makes everybody who has the identity read it again.
+func (p *people) changed(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changes++
+	p.forget(id)
+}
+
+// forget drops an identity, also for the sessions that hold it. The caller
+// holds mu.
+func (p *people) forget(id string) {
+	if old := p.byID[id]; old != nil {
+		old.stale.Store(true)
+		delete(p.byID, id)
+	}
+}
+
+func newIdentity(p meta.Principal, now time.Time) *Identity {
+	id := &Identity{
+		ID: p.ID, Name: p.Name, Kind: p.Kind, Registry: p.Registry,
+		Grants: authz.ForRoles(p.Roles), secrets: slices.Clone(p.Secrets), loaded: now,
+	}
+	for _, r := range p.Roles {
+		id.Roles = append(id.Roles, r.Role)
+	}
+	slices.Sort(id.Roles)
+	id.Roles = slices.Compact(id.Roles)
+	for i := range id.secrets {
+		id.secrets[i].Hash = nil
+	}
+	return id
+}

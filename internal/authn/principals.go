@@ -1,0 +1,139 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/orlop/orlop/internal/meta"
+)
+
+// Errors of changing principals.
+var (
+	// ErrNoPrincipal: there is no such principal.
+	ErrNoPrincipal = errors.New("no such principal")
+	// ErrNameTaken: another principal has the sign-in name.
+	ErrNameTaken = errors.New("name is taken")
+)
+
+// adminName is the sign-in name of the user that the first start makes.
+const adminName = "admin"
+
+// secretName is the name of the only secret of a new principal.
+const secretName = "password1"
+
+// EnsureAdmin makes the user admin, Owner of the registry, unless there is one.
+// Without a password it generates one and returns it, to be shown once. A
+// password that differs from the one in force replaces it, so that a lost one
+// is no disaster: whoever starts the server owns it.
+func (a *Authenticator) EnsureAdmin(ctx context.Context, registry int64, password string) (generated string, err error) {
+	p, ok, err := a.store.PrincipalNamed(ctx, registry, adminName)
+	if err != nil {
+		return "", fmt.Errorf("look for the admin: %w", err)
+	}
+	if ok {
+		return "", a.keepPassword(ctx, p, password)
+	}
+	var hash []byte
+	if password == "" {
+		generated = generate()
+		hash = hashGenerated(generated)
+	} else {
+		hash = hashHuman(password)
+	}
+	p = meta.Principal{
+		ID: uuid.NewString(), Registry: registry, Kind: meta.KindAdmin, Name: adminName, DisplayName: adminName, Created: a.now(),
+		Secrets: []meta.Secret{newSecret(secretName, hash, a.now())},
+		Roles:   []meta.RoleAssignment{{Role: "Owner"}},
+	}
+	if err := a.create(ctx, p); err != nil {
+		return "", fmt.Errorf("make the admin: %w", err)
+	}
+	return generated, nil
+}
+
+// keepPassword makes password the admin's, unless it is that already.
+func (a *Authenticator) keepPassword(ctx context.Context, p meta.Principal, password string) error {
+	if password == "" {
+		return nil
+	}
+	for _, s := range p.Secrets {
+		if !expired(s.Expires, a.now()) && (matchGenerated(s.Hash, password) || matchHuman(s.Hash, password)) {
+			return nil
+		}
+	}
+	if err := a.replace(ctx, p.Registry, p.ID, hashHuman(password)); err != nil {
+		return fmt.Errorf("set the admin's password: %w", err)
+	}
+	return nil
+}
+
+// CreateServicePrincipal makes an application with one generated secret, which
+// is returned and not kept.
+func (a *Authenticator) CreateServicePrincipal(ctx context.Context, registry int64, displayName string, roles []meta.RoleAssignment) (meta.Principal, string, error) {
+	id, secret := uuid.NewString(), generate()
+	p := meta.Principal{
+		ID: id, Registry: registry, Kind: meta.KindServicePrincipal, Name: id, DisplayName: displayName, Created: a.now(),
+		Secrets: []meta.Secret{newSecret(secretName, hashGenerated(secret), a.now())},
+		Roles:   roles,
+	}
+	if err := a.create(ctx, p); err != nil {
+		return meta.Principal{}, "", fmt.Errorf("create service principal: %w", err)
+	}
+	return p, secret, nil
+}
+
+func (a *Authenticator) create(ctx context.Context, p meta.Principal) error {
+	ok, err := a.store.CreatePrincipal(ctx, p)
+	if err == nil && !ok {
+		err = ErrNameTaken
+	}
+	a.people.changed(p.ID)
+	return err
+}
+
+// ServicePrincipals lists at most n service principals after an id, by id.
+func (a *Authenticator) ServicePrincipals(ctx context.Context, registry int64, after string, n int) ([]meta.Principal, error) {
+	return a.store.Principals(ctx, registry, meta.KindServicePrincipal, after, n)
+}
+
+// ServicePrincipal returns one; ErrNoPrincipal if there is none.
+func (a *Authenticator) ServicePrincipal(ctx context.Context, registry int64, id string) (meta.Principal, error) {
+	p, ok, err := a.store.Principal(ctx, registry, id)
+	if err == nil && (!ok || p.Kind != meta.KindServicePrincipal) {
+		err = ErrNoPrincipal
+	}
+	return p, err
+}
+
+// DeleteServicePrincipal removes one. Its secret and its tokens are refused
+// from the next request. ErrNoPrincipal if there is none.
+func (a *Authenticator) DeleteServicePrincipal(ctx context.Context, registry int64, id string) error {
+	ok, err := a.store.DeletePrincipal(ctx, registry, meta.KindServicePrincipal, id)
+	a.people.changed(id)
+	if err == nil && !ok {
+		err = ErrNoPrincipal
+	}
+	return err
+}
+
+// ResetSecret replaces all secrets of a service principal by a new one, which
+// it returns. Tokens got with the old ones are refused from the next request.
+func (a *Authenticator) ResetSecret(ctx context.Context, registry int64, id string) (string, error) {
+	if _, err := a.ServicePrincipal(ctx, registry, id); err != nil {
+		return "", err
+	}
+	secret := generate()
+	return secret, a.replace(ctx, registry, id, hashGenerated(secret))
+}
+
+func (a *Authenticator) replace(ctx context.Context, registry int64, id string, hash []byte) error {
+	ok, err := a.store.ReplaceSecrets(ctx, registry, id, []meta.Secret{newSecret(secretName, hash, a.now())})
+	a.people.changed(id)
+	if err == nil && !ok {
+		err = ErrNoPrincipal
+	}
+	return err
+}

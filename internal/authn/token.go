@@ -1,0 +1,190 @@
+package authn
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/orlop/orlop/internal/authz"
+)
+
+// Lifetimes of tokens, those of ACR.
+const (
+	AccessTTL  = 75 * time.Minute
+	RefreshTTL = 3 * time.Hour
+)
+
+// skew is how much earlier than nbf a token is good, for a clock set back.
+const skew = time.Minute
+
+const (
+	issuer       = "Azure Container Registry" // clients compare it
+	tokenVersion = "1.0"
+	grantAccess  = "access_token"
+	grantRefresh = "refresh_token"
+)
+
+// claims are what tokens say: the claims of ACR, and two of our own that bind a
+// token to a registry, whatever its hosts, and to the secret it was got with,
+// whose end is the token's end.
+type claims struct {
+	ID          string        `json:"jti"`
+	Subject     string        `json:"sub"` // id of the principal; "" for nobody
+	NotBefore   int64         `json:"nbf"`
+	Expires     int64         `json:"exp"`
+	Issued      int64         `json:"iat"`
+	Issuer      string        `json:"iss"`
+	Audience    string        `json:"aud"` // login server
+	Version     string        `json:"version"`
+	Tenant      string        `json:"tenant,omitempty"`
+	Grant       string        `json:"grant_type"`
+	Permissions *permissions  `json:"permissions,omitempty"` // refresh tokens
+	Access      []authz.Scope `json:"access,omitempty"`      // access tokens
+	Roles       []string      `json:"roles"`
+	Registry    int64         `json:"orlop_registry"`
+	Secret      string        `json:"orlop_secret,omitempty"`
+}
+
+// permissions tell what a refresh token may be used for, for clients that show
+// it; nothing is decided by them.
+type permissions struct {
+	Actions    []string `json:"actions"`
+	NotActions []string `json:"notActions"`
+}
+
+// AccessToken issues a token that grants what the session may have of the
+// scopes, to be used at a login server. One got by an access token ends with
+// it.
+func (a *Authenticator) AccessToken(s *Session, registry int64, loginServer string, scopes []authz.Scope) (string, error) {
+	c := a.claims(s, registry, loginServer, AccessTTL)
+	c.Grant, c.Access = grantAccess, s.Restrict(scopes)
+	if s.Means == Access {
+		c.Expires = min(c.Expires, s.Expires.Unix())
+	}
+	return a.sign(c)
+}
+
+// RefreshToken issues a token that gets access tokens. It is false for sessions
+// that came by a token themselves, or by nothing.
+func (a *Authenticator) RefreshToken(s *Session, registry int64, loginServer string) (string, bool, error) {
+	if s.Means != Secret {
+		return "", false, nil
+	}
+	c := a.claims(s, registry, loginServer, RefreshTTL)
+	c.Grant, c.Tenant = grantRefresh, a.keys.tenant
+	c.Permissions = &permissions{Actions: []string{"read", "write", "delete", "metadata/read", "metadata/write"}}
+	token, err := a.sign(c)
+	return token, err == nil, err
+}
+
+func (a *Authenticator) claims(s *Session, registry int64, loginServer string, ttl time.Duration) *claims {
+	now := a.now()
+	c := &claims{
+		ID: uuid.NewString(), NotBefore: now.Unix(), Issued: now.Unix(), Expires: now.Add(ttl).Unix(),
+		Issuer: issuer, Audience: loginServer, Version: tokenVersion, Roles: []string{}, Registry: registry, Secret: s.secret,
+	}
+	if s.Identity != nil {
+		c.Subject, c.Roles = s.Identity.ID, append(c.Roles, s.Identity.Roles...)
+	}
+	return c
+}
+
+func (a *Authenticator) sign(c *claims) (string, error) {
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	token, err := a.keys.sign(plain(payload))
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	return token, nil
+}
+
+// plain escapes what would give "-" or "_" in base64url: Azure's SDK for Go
+// decodes the payload as standard base64. Both come of 62 and 63 only, which in
+// ASCII are the last six bits of > ? ~ and DEL.
+func plain(payload []byte) []byte {
+	out := make([]byte, 0, len(payload))
+	for len(payload) > 0 {
+		r, n := utf8.DecodeRune(payload)
+		if r < utf8.RuneSelf && r&0x3f < 0x3e {
+			out = append(out, byte(r))
+		} else {
+			out = appendEscaped(out, r)
+		}
+		payload = payload[n:]
+	}
+	return out
+}
+
+// appendEscaped appends a rune of a JSON string as \uXXXX.
+func appendEscaped(out []byte, r rune) []byte {
+	if r < 0x10000 {
+		return fmt.Appendf(out, `\u%04x`, r)
+	}
+	r -= 0x10000
+	return fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+}
+
+// token checks a token of ours and tells who shows it.
+func (a *Authenticator) token(ctx context.Context, registry int64, token string) (*Session, error) {
+	payload, ok := a.keys.open(token)
+	if !ok {
+		return nil, ErrBadCredentials
+	}
+	var c claims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return nil, ErrBadCredentials
+	}
+	now, expires := a.now(), time.Unix(c.Expires, 0)
+	if expired(expires, now) || now.Add(skew).Before(time.Unix(c.NotBefore, 0)) || c.Registry != registry || c.Issuer != issuer {
+		return nil, ErrBadCredentials
+	}
+	s := &Session{Expires: expires, until: expires, secret: c.Secret}
+	switch c.Grant {
+	case grantAccess:
+		s.Means, s.limit = Access, authz.ForScopes(c.Access)
+	case grantRefresh:
+		s.Means = Refresh
+	default:
+		return nil, ErrBadCredentials
+	}
+	if c.Subject == "" {
+		return s, nil
+	}
+	return s, a.bind(ctx, s, registry, c.Subject)
+}
+
+// bind finds the principal of a token, which must hold the secret still that
+// the token was got with.
+func (a *Authenticator) bind(ctx context.Context, s *Session, registry int64, subject string) error {
+	id, err := a.people.get(ctx, registry, subject)
+	if err != nil {
+		return err
+	}
+	if id == nil || !id.holds(s.secret, a.now()) {
+		return ErrBadCredentials
+	}
+	s.Identity = id
+	return nil
+}
+
+// RefreshSession tells who shows a refresh token.
+func (a *Authenticator) RefreshSession(ctx context.Context, registry int64, token string) (*Session, error) {
+	if len(token) > maxAuthorization {
+		return nil, ErrBadCredentials
+	}
+	s, err := a.token(ctx, registry, token)
+	if err != nil {
+		return nil, err
+	}
+	if s.Means != Refresh {
+		return nil, ErrBadCredentials
+	}
+	return s, nil
+}
