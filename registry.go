@@ -75,7 +75,8 @@ type Writer interface {
 	// PushManifest stores a manifest and makes the tags name it, all or none.
 	// mediaType may be empty if the manifest says it. It returns the descriptor
 	// with artifact type and annotations. ErrManifestInvalid, and
-	// ErrManifestBlobUnknown if something it refers to is absent.
+	// ErrManifestBlobUnknown if a blob it refers to is absent or not linked to
+	// repo. The manifests of an index, a subject and foreign layers may be absent.
 	PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (Descriptor, error)
 }
 
@@ -137,7 +138,7 @@ type BlobWriter interface {
 	// Offset is how many bytes have been written.
 	Offset() int64
 	// Commit ends the upload: the content must match dgst, otherwise
-	// ErrDigestInvalid. It returns the blob's descriptor.
+	// ErrDigestInvalid and no blob. It returns the blob's descriptor.
 	Commit(ctx context.Context, dgst digest.Digest) (Descriptor, error)
 	// Cancel ends the upload and drops what has arrived.
 	Cancel(ctx context.Context) error
