@@ -1,6 +1,7 @@
 package distapi
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -124,9 +125,10 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // fail writes an error. A client that has gone away gets none, and its going
-// is not an error of the server.
+// is not an error of the server. One whose body has stopped looks the same to
+// net/http, but may be waiting.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
+	if e, ok := errors.AsType[*orlop.Error](err); r.Context().Err() != nil && (!ok || e != errBodyIdle) {
 		a.Log.Debug("client went away", "method", r.Method, "path", r.URL.Path, "error", err)
 		panic(http.ErrAbortHandler)
 	}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/gate"
@@ -101,8 +103,40 @@ func (a *API) mount(
 	case err == nil:
 		created(w, rt.repo, dgst)
 		return nil
-	case errors.Is(err, orlop.ErrBlobUnknown):
-		return begin(w, r, rt, reg)
+	case !errors.Is(err, orlop.ErrBlobUnknown):
+		return err
 	}
+	if err := a.askForSource(r, rt, caller, reg, from, dgst); err != nil {
+		return err
+	}
+	return begin(w, r, rt, reg)
+}
+
+// askForSource sends a client for a better token if its principal may pull from
+// a repository that could be mounted from, and only its token does not say so:
+// clients ask for the repository they push to, and learn of the other by this
+// challenge.
+func (a *API) askForSource(
+	r *http.Request, rt *route, caller *gate.Caller, reg *registry.Registry, from string, dgst digest.Digest,
+) error {
+	identity := caller.Session().Identity
+	if identity == nil {
+		return nil
+	}
+	var source authz.Access
+	err := reg.MountFrom(r.Context(), rt.repo, from, dgst, func(repo string) bool {
+		pull := authz.Repository(repo, authz.Pull)
+		if source.Name == "" && identity.Grants.Allows(pull) && !caller.May(pull) {
+			source = pull
+		}
+		return false // only asking
+	})
+	if source.Name == "" {
+		if errors.Is(err, orlop.ErrBlobUnknown) {
+			return nil
+		}
+		return err
+	}
+	_, err = a.Gate.Authorize(r, authz.Repository(rt.repo, authz.Push), source)
 	return err
 }

@@ -1,0 +1,270 @@
+package acrapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/authn"
+	"github.com/orlop/orlop/internal/blob/mem"
+	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/meta"
+	"github.com/orlop/orlop/internal/meta/sqlmeta"
+	"github.com/orlop/orlop/internal/registry"
+)
+
+// env is the API on a real engine.
+type env struct {
+	t     *testing.T
+	srv   *httptest.Server
+	reg   *registry.Registry // filled without HTTP
+	ident *authn.Authenticator
+}
+
+func newEnv(t *testing.T) *env {
+	t.Helper()
+	db, err := sqlmeta.Open(t.Context(), filepath.Join(t.TempDir(), "orlop.db"), sqlmeta.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := registry.New(db, mem.New(mem.Options{}), registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ident, err := authn.New(t.Context(), db, authn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(New(Options{Engine: engine.Registry, Gate: gate.New(gate.Options{Authn: ident})}))
+	t.Cleanup(func() {
+		srv.Close()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &env{t, srv, engine.Registry(meta.DefaultRegistry, registry.Actor{}), ident}
+}
+
+// push stores an artifact with the given tags and returns its digest.
+func (e *env) push(repo string, tags ...string) digest.Digest {
+	e.t.Helper()
+	blob := ocispec.Descriptor{MediaType: "application/vnd.unknown.config.v1+json", Digest: digest.FromString("{}"), Size: 2}
+	if err := e.reg.PushBlob(e.t.Context(), repo, blob, strings.NewReader("{}")); err != nil {
+		e.t.Fatal(err)
+	}
+	raw := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":2},"layers":[],"annotations":{"tags":%q}}`,
+		ocispec.MediaTypeImageManifest, blob.MediaType, blob.Digest, strings.Join(tags, ","))
+	desc, err := e.reg.PushManifest(e.t.Context(), repo, ocispec.MediaTypeImageManifest, raw, tags...)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return desc.Digest
+}
+
+// as returns a function that sends requests as a new principal.
+func (e *env) as(role string) func(method, path string, status int) (string, http.Header) {
+	e.t.Helper()
+	p, secret, err := e.ident.CreateServicePrincipal(e.t.Context(), meta.DefaultRegistry, role, []meta.RoleAssignment{{Role: role}})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return func(method, path string, status int) (string, http.Header) {
+		e.t.Helper()
+		req, err := http.NewRequestWithContext(e.t.Context(), method, e.srv.URL+path, nil)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		req.SetBasicAuth(p.Name, secret)
+		res, err := e.srv.Client().Do(req)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		if res.StatusCode != status {
+			e.t.Errorf("%s %s: status %d, want %d: %s", method, path, res.StatusCode, status, body)
+		}
+		return string(body), res.Header
+	}
+}
+
+var anyTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z`)
+
+func TestShow(t *testing.T) {
+	e := newEnv(t)
+	d := e.push("samples/artifact", "1.0", "1.1")
+	do := e.as("Owner")
+	login := strings.TrimPrefix(e.srv.URL, "http://")
+	head := `{"registry":"` + login + `","imageName":"samples/artifact",`
+	const times = `"createdTime":"T","lastUpdateTime":"T"`
+	const attrs = `"changeableAttributes":{"deleteEnabled":true,"writeEnabled":true,"readEnabled":true,"listEnabled":true`
+	tag := func(name string) string {
+		return `{"name":"` + name + `","digest":"` + d.String() + `",` + times + `,"signed":false,` + attrs + `}}`
+	}
+	for path, want := range map[string]string{
+		"/acr/v1/_catalog":                              `{"repositories":["samples/artifact"]}`,
+		"/acr/v1/samples%2Fartifact":                    head + times + `,"manifestCount":1,"tagCount":2,` + attrs + `,"teleportEnabled":false}}`,
+		"/acr/v1/samples/artifact/_tags":                head + `"tags":[` + tag("1.0") + `,` + tag("1.1") + `]}`,
+		"/acr/v1/samples/artifact/_tags?n=0":            head + `"tags":null}`,
+		"/acr/v1/samples/artifact/_tags?last=1.1":       head + `"tags":null}`,
+		"/acr/v1/samples/artifact/_tags?digest=" + dgst: head + `"tags":null}`,
+		"/acr/v1/samples/artifact/_tags/1.1":            head + `"tag":` + tag("1.1") + `}`,
+	} {
+		body, _ := do("GET", path, http.StatusOK)
+		if got := anyTime.ReplaceAllString(body, "T"); strings.TrimSpace(got) != want {
+			t.Errorf("%s:\n got %s\nwant %s", path, got, want)
+		}
+	}
+	body, _ := do("GET", "/acr/v1/samples/artifact/_manifests/"+d.String(), http.StatusOK)
+	var one struct {
+		Manifest struct {
+			Digest, MediaType, ConfigMediaType string
+			ImageSize                          int64
+			Tags                               []string
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &one); err != nil || one.Manifest.Digest != d.String() || len(one.Manifest.Tags) != 2 ||
+		one.Manifest.ImageSize == 0 || one.Manifest.ConfigMediaType != "application/vnd.unknown.config.v1+json" {
+		t.Errorf("manifest: %s, %v", body, err)
+	}
+}
+
+// TestUnknown wants the code of the thing that is not there.
+func TestUnknown(t *testing.T) {
+	e := newEnv(t)
+	e.push("a", "x")
+	do := e.as("Owner")
+	for call, code := range map[string]string{
+		"GET /acr/v1/none":                    orlop.CodeNameUnknown,
+		"DELETE /acr/v1/none":                 orlop.CodeNameUnknown,
+		"GET /acr/v1/none/_tags":              orlop.CodeNameUnknown,
+		"GET /acr/v1/none/_tags/x":            orlop.CodeNameUnknown,
+		"GET /acr/v1/none/_manifests":         orlop.CodeNameUnknown,
+		"GET /acr/v1/none/_manifests/" + dgst: orlop.CodeNameUnknown,
+		"GET /acr/v1/a/_tags/none":            orlop.CodeTagUnknown,
+		"GET /acr/v1/a/_manifests/" + dgst:    orlop.CodeManifestUnknown,
+		"GET /acr/v1/a/_manifests/x":          orlop.CodeManifestUnknown,
+		"GET /acr/v1/_deleted/a/_tags":        orlop.CodeUnsupported,
+	} {
+		method, path, _ := strings.Cut(call, " ")
+		if body, _ := do(method, path, http.StatusNotFound); !strings.Contains(body, `"code":"`+code+`"`) {
+			t.Errorf("%s: %s, want %s", call, body, code)
+		}
+	}
+	for _, path := range []string{"/acr/v1/a", "/acr/v1/a/_tags/x", "/acr/v1/a/_manifests/" + dgst} {
+		_, h := do("PATCH", path, http.StatusMethodNotAllowed)
+		if h.Get("Allow") == "" {
+			t.Errorf("PATCH %s: no Allow", path)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	e := newEnv(t)
+	for i := range 5 {
+		e.push("a", fmt.Sprintf("t%d", i))
+	}
+	do := e.as("Owner")
+	for _, path := range []string{
+		"/acr/v1/a/_tags?n=2", "/acr/v1/a/_tags?n=2&orderby=timedesc", "/acr/v1/a/_tags?n=1&orderby=timeasc",
+		"/acr/v1/a/_manifests?n=2", "/acr/v1/a/_manifests?n=3&orderby=timedesc",
+	} {
+		seen := map[string]bool{}
+		for next := path; next != ""; {
+			body, h := do("GET", next, http.StatusOK)
+			var list struct {
+				Tags, Manifests []struct{ Name, Digest string }
+			}
+			if err := json.Unmarshal([]byte(body), &list); err != nil {
+				t.Fatal(err)
+			}
+			for _, item := range append(list.Tags, list.Manifests...) {
+				if seen[item.Name+item.Digest] {
+					t.Errorf("%s: %v again", next, item)
+				}
+				seen[item.Name+item.Digest] = true
+			}
+			next, _ = strings.CutSuffix(strings.TrimPrefix(h.Get("Link"), "<"), `>; rel="next"`)
+			if next == path {
+				t.Fatalf("%s goes on with itself", path)
+			}
+		}
+		if len(seen) != 5 {
+			t.Errorf("%s: %d items", path, len(seen))
+		}
+	}
+}
+
+func TestDelete(t *testing.T) {
+	e := newEnv(t)
+	d := e.push("a/b", "x", "y")
+	do := e.as("Owner")
+	if body, _ := do("DELETE", "/acr/v1/a%2Fb/_tags/x", http.StatusAccepted); body != "" {
+		t.Errorf("body of an untag: %s", body)
+	}
+	do("GET", "/acr/v1/a/b/_tags/x", http.StatusNotFound)
+	do("GET", "/acr/v1/a/b/_manifests/"+d.String(), http.StatusOK)
+	body, _ := do("DELETE", "/acr/v1/a/b", http.StatusAccepted)
+	if want := `{"manifestsDeleted":["` + d.String() + `"],"tagsDeleted":["y"]}`; strings.TrimSpace(body) != want {
+		t.Errorf("got %s, want %s", body, want)
+	}
+	do("GET", "/acr/v1/a/b", http.StatusNotFound)
+	if body, _ := do("GET", "/acr/v1/_catalog", http.StatusOK); strings.TrimSpace(body) != `{"repositories":null}` {
+		t.Errorf("catalog of nothing: %s", body)
+	}
+}
+
+// TestIndexReferences shows the platforms of an index.
+func TestIndexReferences(t *testing.T) {
+	want := []reference{{Digest: dgst, Architecture: "arm64", OS: "linux"}, {Digest: "sha256:x"}}
+	got := references([]byte(`{"manifests":[{"digest":"` + dgst + `","platform":{"architecture":"arm64","os":"linux"}},{"digest":"sha256:x"}]}`))
+	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		t.Errorf("got %v", got)
+	}
+	if got := references([]byte("{")); got != nil {
+		t.Errorf("of nonsense: %v", got)
+	}
+}
+
+// TestRights lets each role do what is its own.
+func TestRights(t *testing.T) {
+	e := newEnv(t)
+	e.push("a", "x", "y")
+	for _, c := range []struct {
+		role         string
+		read, remove int
+	}{
+		{"AcrPull", http.StatusOK, http.StatusForbidden},
+		{"Reader", http.StatusOK, http.StatusForbidden},
+		{"AcrDelete", http.StatusForbidden, http.StatusAccepted},
+	} {
+		do := e.as(c.role)
+		do("GET", "/acr/v1/a/_tags/y", c.read)
+		do("DELETE", "/acr/v1/a/_tags/x", c.remove)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", e.srv.URL+"/acr/v1/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := e.srv.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if want := `scope="repository:a:metadata_read"`; res.StatusCode != http.StatusUnauthorized || !strings.Contains(res.Header.Get("Www-Authenticate"), want) {
+		t.Errorf("status %d, challenge %s", res.StatusCode, res.Header.Get("Www-Authenticate"))
+	}
+}
