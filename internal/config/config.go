@@ -45,6 +45,8 @@ type Config struct {
 	TLSKey  string
 	Domain  []string // login servers are NAME.DOMAIN
 
+	TrustedProxy []netip.Prefix // peers whose X-Forwarded headers are believed
+
 	AnonymousPull     bool
 	AdminPassword     Secret // "": keep it, or generate one at the first start
 	AdminPasswordFile string // a file that holds AdminPassword

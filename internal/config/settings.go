@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,7 @@ func Settings() []Setting {
 		list("listen", "Network", "ADDR", "address to listen on, HOST:PORT; may be repeated", func(c *Config) *[]string { return &c.Listen }),
 		toggle("insecure-http", "Network", "allow plain HTTP on addresses that other machines reach", func(c *Config) *bool { return &c.InsecureHTTP }),
 		list("domain", "Network", "NAME", "domain whose names are login servers, REGISTRY.NAME; may be repeated", func(c *Config) *[]string { return &c.Domain }),
+		prefixes("trusted-proxy", "Network", "address or network, such as 10.0.0.0/8, whose X-Forwarded headers are believed; may be repeated", func(c *Config) *[]netip.Prefix { return &c.TrustedProxy }),
 		text("tls", "TLS", "MODE", "off, or auto: make a local authority and certificates", func(c *Config) *string { return &c.TLS }),
 		text("tls-cert", "TLS", "FILE", "certificate chain, PEM; needs tls-key", func(c *Config) *string { return &c.TLSCert }),
 		text("tls-key", "TLS", "FILE", "private key of tls-cert, PEM", func(c *Config) *string { return &c.TLSKey }),
@@ -77,6 +79,41 @@ func list(name, group, value, usage string, field func(*Config) *[]string) Setti
 		set: func(c *Config, v []string) error { *field(c) = v; return nil },
 		get: func(c *Config) []string { return *field(c) },
 	}
+}
+
+func prefixes(name, group, usage string, field func(*Config) *[]netip.Prefix) Setting {
+	return Setting{
+		Name: name, Group: group, Usage: usage, Value: "NETWORK", List: true,
+		set: func(c *Config, v []string) error {
+			networks := make([]netip.Prefix, len(v))
+			for i, text := range v {
+				var err error
+				if networks[i], err = parsePrefix(text); err != nil {
+					return err
+				}
+			}
+			*field(c) = networks
+			return nil
+		},
+		get: func(c *Config) []string {
+			var texts []string
+			for _, n := range *field(c) {
+				texts = append(texts, n.String())
+			}
+			return texts
+		},
+	}
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Prefix(addr.BitLen())
+	}
+	network, err := netip.ParsePrefix(s)
+	if err != nil {
+		return network, fmt.Errorf("%q is neither an address nor a network", s)
+	}
+	return network.Masked(), nil
 }
 
 func toggle(name, group, usage string, field func(*Config) *bool) Setting {

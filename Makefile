@@ -1,0 +1,36 @@
+# make demo   builds both programs and shows the tutorial
+# make test   builds everything and runs the tests
+# make run    builds and starts the registry, on 127.0.0.1:5000
+GO      ?= go
+VERSION ?= dev
+LDFLAGS := -s -w -X github.com/orlop/orlop/internal/cli.version=$(VERSION) -X github.com/orlop/orlop/internal/daemon.version=$(VERSION)
+
+.PHONY: build demo test run lint bench fuzz conformance clean
+
+build:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build
+	./demo/tutorial.sh
+
+test: build
+	$(GO) vet ./...
+	$(GO) test -timeout 10m ./...
+
+run: build
+	./bin/orlopd
+
+lint:
+	test -z "$$(gofmt -l .)"
+	$(GO) vet ./...
+	staticcheck ./...
+	$(GO) mod tidy -diff
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+conformance: build
+	./test/conformance.sh
+
+clean:
+	rm -rf bin

@@ -1,0 +1,82 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// idleListener gives its connections a deadline for writing that moves with
+// progress: a client that stops reading is cut after timeout, one that reads
+// slowly never is. http.Server.WriteTimeout cannot do that, it limits the
+// answer as a whole. Deadlines for reading are set by the server (header) and
+// by the handlers (body).
+type idleListener struct {
+	net.Listener
+	timeout time.Duration
+}
+
+// Accept implements net.Listener.
+func (l *idleListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &idleConn{Conn: conn, timeout: l.timeout}, nil
+}
+
+type idleConn struct {
+	net.Conn
+	timeout  time.Duration
+	deadline atomic.Int64 // Unix nanoseconds of the deadline in force; HTTP/2 writes from several goroutines
+	closing  atomic.Bool  // somebody else set a nearer deadline, which stands
+}
+
+// SetWriteDeadline implements net.Conn. A deadline nearer than the connection's
+// own is the end of it, such as the one for the last words of TLS; any other
+// changes nothing.
+func (c *idleConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() || time.Until(t) >= c.timeout {
+		return nil
+	}
+	c.closing.Store(true)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *idleConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// Write implements net.Conn. Setting a deadline costs more than reading the
+// clock, so one is set only when a quarter of the time has gone.
+func (c *idleConn) Write(p []byte) (int, error) {
+	if c.closing.Load() {
+		return c.Conn.Write(p)
+	}
+	now := time.Now()
+	if c.deadline.Load()-now.UnixNano() < int64(c.timeout-c.timeout/4) {
+		if err := c.extend(now); err != nil {
+			return 0, err
+		}
+	}
+	written := 0
+	for {
+		n, err := c.Conn.Write(p[written:])
+		written += n
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.closing.Load() {
+			return written, err
+		}
+		if err := c.extend(time.Now()); err != nil {
+			return written, err
+		}
+	}
+}
+
+func (c *idleConn) extend(now time.Time) error {
+	deadline := now.Add(c.timeout)
+	c.deadline.Store(deadline.UnixNano())
+	return c.Conn.SetWriteDeadline(deadline)
+}

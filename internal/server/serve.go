@@ -1,0 +1,118 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/orlop/orlop/internal/config"
+)
+
+// lastWords is how long handlers whose connection was cut at the end of the
+// shutdown timeout have to put away what arrived.
+const lastWords = 2 * time.Second
+
+// Run opens a server, tells on out how to use it, and serves until ctx is
+// done; then it lets transfers end, for as long as the configuration says.
+func Run(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer) (err error) {
+	s, err := Open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.Listen(ctx); err != nil {
+		return err
+	}
+	if err := s.announce(out); err != nil {
+		return fmt.Errorf("print the address: %w", err)
+	}
+	return s.Serve(ctx)
+}
+
+// Listen opens the listening addresses. From then on clients can connect; they
+// are served when Serve runs.
+func (s *Server) Listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	for _, addr := range s.cfg.Listen {
+		l, err := lc.Listen(ctx, "tcp", addr)
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// Addresses are the addresses that the server listens on, HOST:PORT, with the
+// ports that the system chose for port 0.
+func (s *Server) Addresses() []string {
+	addrs := make([]string, len(s.listeners))
+	for i, l := range s.listeners {
+		addrs[i] = l.Addr().String()
+	}
+	return addrs
+}
+
+// Serve serves the listening addresses until ctx is done and then stops as Run
+// says. It returns nil after a stop that was asked for.
+func (s *Server) Serve(ctx context.Context) error {
+	hs := s.httpServer()
+	failed := make(chan error, len(s.listeners))
+	for _, l := range s.listeners {
+		go func() { failed <- serve(hs, &idleListener{l, s.cfg.TransferTimeout}) }()
+	}
+	select {
+	case err := <-failed:
+		return errors.Join(fmt.Errorf("serve: %w", err), hs.Close())
+	case <-ctx.Done():
+		return s.stop(hs)
+	}
+}
+
+func (s *Server) httpServer() *http.Server {
+	return &http.Server{
+		Handler:           s,
+		TLSConfig:         s.tls,
+		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		MaxHeaderBytes:    int(s.cfg.MaxHeaderSize),
+		// Failed handshakes and broken requests are the clients' business.
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		// OPTIONS * is answered like every other path that is nobody's.
+		DisableGeneralOptionsHandler: true,
+	}
+}
+
+func serve(hs *http.Server, l net.Listener) error {
+	if hs.TLSConfig != nil {
+		return hs.ServeTLS(l, "", "")
+	}
+	return hs.Serve(l)
+}
+
+// stop takes no more connections, waits for the requests that run, and cuts
+// those that are not done in time. What an upload brought until then is kept.
+func (s *Server) stop(hs *http.Server) error {
+	s.log.Info("stopping", "timeout", s.cfg.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+	defer cancel()
+	err := hs.Shutdown(ctx)
+	if err == nil {
+		s.log.Info("stopped")
+		return nil
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stop: %w", err)
+	}
+	s.log.Warn("stopped with transfers under way", "requests", s.active.Load())
+	err = hs.Close()
+	for deadline := time.Now().Add(lastWords); s.active.Load() > 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+// Package server makes a registry out of its parts and serves it: it opens the
+// stores in the data directory, gives them to the engine, the engine to the
+// HTTP APIs, and listens. It is the only package that names concrete stores.
+//
+// server.go wires, routes.go tells which API answers a path, middleware.go is
+// what every request passes, serve.go starts and stops.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/orlop/orlop/internal/acrapi"
+	"github.com/orlop/orlop/internal/authn"
+	blobfs "github.com/orlop/orlop/internal/blob/fs"
+	"github.com/orlop/orlop/internal/config"
+	"github.com/orlop/orlop/internal/distapi"
+	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/meta"
+	"github.com/orlop/orlop/internal/meta/sqlmeta"
+	"github.com/orlop/orlop/internal/registry"
+	"github.com/orlop/orlop/internal/tokenapi"
+)
+
+// Server is a registry with its stores open. Close ends it.
+type Server struct {
+	cfg config.Config
+	log *slog.Logger
+
+	dir         *dataDir
+	db          *sqlmeta.DB
+	engine      *registry.Service
+	newPassword string // of the user admin, if Open generated one
+	tls         *tls.Config
+	caFile      string // authority that clients must trust; "" if they know it
+
+	gate                    *gate.Gate
+	dist, acr, token, admin http.Handler
+	readiness               readiness
+
+	ids       *requestIDs
+	active    atomic.Int64 // requests being served
+	listeners []net.Listener
+	stopSweep context.CancelFunc
+	swept     chan struct{}
+}
+
+// Open opens the stores, makes what is missing, and wires the server. cfg must
+// be valid. Nothing listens yet. The caller calls Close.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *Server, err error) {
+	s := &Server{cfg: cfg, log: log, ids: newRequestIDs()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.dir, err = openDataDir(cfg.Data); err != nil {
+		return nil, err
+	}
+	if s.tls, s.caFile, err = newTLSConfig(&cfg, s.dir, log); err != nil {
+		return nil, err
+	}
+	if err := s.openEngine(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openAPIs(ctx); err != nil {
+		return nil, err
+	}
+	s.readiness.probe = s.probe
+	s.startSweeping()
+	return s, nil
+}
+
+// openEngine opens the metadata and the blobs and the engine on both.
+func (s *Server) openEngine(ctx context.Context) (err error) {
+	if s.db, err = sqlmeta.Open(ctx, s.dir.join("orlop.db"), sqlmeta.Options{}); err != nil {
+		return err
+	}
+	blobs, err := blobfs.Open(s.dir.join("blobs"), blobfs.Options{})
+	if err != nil {
+		return err
+	}
+	small := int(s.cfg.SmallBlobSize)
+	if small == 0 {
+		small = -1 // none
+	}
+	s.engine, err = registry.New(s.db, blobs, registry.Options{SmallBlob: small, Log: s.log})
+	return err
+}
+
+// openAPIs makes the HTTP APIs on the engine.
+func (s *Server) openAPIs(ctx context.Context) error {
+	ident, err := authn.New(ctx, s.db, authn.Options{AnonymousPull: s.cfg.AnonymousPull})
+	if err != nil {
+		return err
+	}
+	if s.newPassword, err = ident.EnsureAdmin(ctx, meta.DefaultRegistry, string(s.cfg.AdminPassword)); err != nil {
+		return fmt.Errorf("user admin: %w", err)
+	}
+	s.gate = gate.New(gate.Options{Authn: ident, TrustedProxies: s.cfg.TrustedProxy, Log: s.log})
+	s.dist = distapi.New(distapi.Options{
+		Engine: s.engine.Registry, Gate: s.gate, Log: s.log,
+		BodyIdle: s.cfg.TransferTimeout,
+	})
+	s.acr = acrapi.New(acrapi.Options{Engine: s.engine.Registry, Gate: s.gate})
+	s.token = tokenapi.New(ident, s.gate)
+	s.admin = http.NotFoundHandler()
+	return nil
+}
+
+// CAFile is the file of the authority that clients must trust, "" if they know
+// it already.
+func (s *Server) CAFile() string { return s.caFile }
+
+// startSweeping runs the engine's background work until Close.
+func (s *Server) startSweeping() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stopSweep, s.swept = cancel, make(chan struct{})
+	go func() {
+		defer close(s.swept)
+		s.engine.Run(ctx)
+	}()
+}
+
+// probe tells whether the registry can do its work.
+func (s *Server) probe(ctx context.Context) error {
+	return errors.Join(s.db.Ping(ctx), s.dir.writable())
+}
+
+// Close ends background work and closes what is open. No request may be served
+// any more.
+func (s *Server) Close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.stopSweep != nil {
+		s.stopSweep()
+		<-s.swept
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	if s.dir != nil {
+		errs = append(errs, s.dir.close()) // last: it lets the next server in
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,62 @@
+# Functions for the scripts that drive real programs. Source it after
+# "set -euo pipefail". It makes a scratch directory, $work, and removes it at
+# the end together with what was started.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=$(mktemp -d)
+started=()
+
+# The person's own credentials and configuration stay out of it.
+export HOME="$work/home" DOCKER_CONFIG="$work/home/.docker" XDG_CONFIG_HOME="$work/home/.config"
+mkdir -p "$HOME"
+
+finish() {
+  local status=$?
+  for pid in "${started[@]}"; do
+    kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
+  done
+  if [ "$status" -ne 0 ]; then
+    for log in "$work"/*.log; do
+      [ -s "$log" ] && { echo "--- $(basename "$log")"; tail -n 40 "$log"; } >&2
+    done
+    echo "FAILED: ${0##*/}" >&2
+  fi
+  rm -rf "$work"
+  exit "$status"
+}
+trap finish EXIT
+
+fail() { echo "error: $*" >&2; exit 1; }
+
+# await COMMAND... repeats a command until it succeeds, for at most 30 seconds.
+await() {
+  for _ in $(seq 600); do
+    "$@" >/dev/null 2>&1 && return 0
+    sleep 0.05
+  done
+  fail "gave up waiting for: $*"
+}
+
+# start_orlopd [ARGUMENT...] starts the registry on a free port and sets
+# REGISTRY to its address. Its output is in $work/orlopd.out.
+start_orlopd() {
+  "$root/bin/orlopd" --listen 127.0.0.1:0 --data "$work/data" "$@" >"$work/orlopd.out" 2>"$work/orlopd.log" &
+  started+=($!)
+  await grep -q '^Orlop serves' "$work/orlopd.out"
+  REGISTRY=$(sed -n 's|^Orlop serves https\{0,1\}://||p' "$work/orlopd.out" | head -n 1)
+  await listening "$REGISTRY"
+}
+
+# admin_password prints the password that the registry generated.
+admin_password() { sed -n '/shown only now/,$s/^    \([^ ]*\)$/\1/p' "$work/orlopd.out" | head -n 1; }
+
+# listening HOST:PORT tells whether something accepts connections there.
+listening() { (exec 3<>"/dev/tcp/${1%:*}/${1##*:}"); }
+
+# free_port prints a port that is free now.
+free_port() {
+  local port
+  for port in $(seq $((20000 + RANDOM % 20000)) 60000); do
+    listening "127.0.0.1:$port" 2>/dev/null || { echo "$port"; return; }
+  done
+}
