@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"runtime"
 	"sync/atomic"
@@ -34,6 +35,8 @@ type Options struct {
 	// AnonymousPull lets anybody pull from every repository. Otherwise the
 	// metadata store tells.
 	AnonymousPull bool
+	// Log is for failed sign-ins; nil discards.
+	Log *slog.Logger
 }
 
 // Authenticator tells who a caller is, changes principals and issues tokens.
@@ -42,6 +45,7 @@ type Authenticator struct {
 	store         Store
 	now           func() time.Time
 	anonymousPull bool
+	log           *slog.Logger
 
 	keys     *keyring
 	people   *people
@@ -59,12 +63,15 @@ func New(ctx context.Context, store Store, o Options) (*Authenticator, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	keys, err := openKeyring(ctx, store, o.Now)
 	if err != nil {
 		return nil, err
 	}
 	a := &Authenticator{
-		store: store, now: o.Now, anonymousPull: o.AnonymousPull,
+		store: store, now: o.Now, anonymousPull: o.AnonymousPull, log: o.Log,
 		keys: keys, people: newPeople(store, o.Now), guard: newGuard(),
 		sessions: newCache[sessionKey, *Session](maxSessions),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/meta"
 )
 
@@ -24,12 +25,13 @@ const adminName = "admin"
 // secretName is the name of the only secret of a new principal.
 const secretName = "password1"
 
-// EnsureAdmin makes the user admin, Owner of the registry, unless there is one.
+// EnsureAdmin makes the user admin, Owner of the default registry, unless there
+// is one. The registry must exist.
 // Without a password it generates one and returns it, to be shown once. A
 // password that differs from the one in force replaces it, so that a lost one
 // is no disaster: whoever starts the server owns it.
-func (a *Authenticator) EnsureAdmin(ctx context.Context, registry int64, password string) (generated string, err error) {
-	p, ok, err := a.store.PrincipalNamed(ctx, registry, adminName)
+func (a *Authenticator) EnsureAdmin(ctx context.Context, password string) (generated string, err error) {
+	p, ok, err := a.store.PrincipalNamed(ctx, meta.DefaultRegistry, adminName)
 	if err != nil {
 		return "", fmt.Errorf("look for the admin: %w", err)
 	}
@@ -44,9 +46,9 @@ func (a *Authenticator) EnsureAdmin(ctx context.Context, registry int64, passwor
 		hash = hashHuman(password)
 	}
 	p = meta.Principal{
-		ID: uuid.NewString(), Registry: registry, Kind: meta.KindAdmin, Name: adminName, DisplayName: adminName, Created: a.now(),
+		ID: uuid.NewString(), Registry: meta.DefaultRegistry, Kind: meta.KindAdmin, Name: adminName, DisplayName: adminName, Created: a.now(),
 		Secrets: []meta.Secret{newSecret(secretName, hash, a.now())},
-		Roles:   []meta.RoleAssignment{{Role: "Owner"}},
+		Roles:   []meta.RoleAssignment{{Role: authz.Owner}},
 	}
 	if err := a.create(ctx, p); err != nil {
 		return "", fmt.Errorf("make the admin: %w", err)

@@ -35,6 +35,8 @@ func (a *Authenticator) signIn(ctx context.Context, registry int64, from netip.A
 	}
 	if match == nil {
 		a.guard.failed(a.now(), from, user)
+		// Not what was typed as a user: now and then it is the password.
+		a.log.WarnContext(ctx, "sign-in failed", "from", from, "principal", p.ID)
 		return nil, ErrBadCredentials
 	}
 	until := a.now().Add(secretTTL)

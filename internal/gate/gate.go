@@ -71,6 +71,10 @@ type Caller struct {
 // May tells whether the caller has a right, beyond what it was asked for.
 func (c *Caller) May(a authz.Access) bool { return c.session.May(a) }
 
+// Could tells whether the caller lacks a right only because its token does not
+// grant it: demanding the right sends the client for one that does.
+func (c *Caller) Could(a authz.Access) bool { return c.session.Could(a) }
+
 // Sees tells whether a repository shows in lists made for the caller. It is to
 // be used in place of May there: a token for lists names no repositories.
 func (c *Caller) Sees(repo string) bool { return c.session.Sees(repo) }

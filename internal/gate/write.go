@@ -19,12 +19,13 @@ const RequestIDHeader = "X-Ms-Correlation-Request-Id"
 
 // WriteError answers with an error as the specification's JSON. What is not an
 // error of the specification is logged and answered by 500 and the id of the
-// request: its text may hold paths or SQL.
+// request: its text may hold paths or SQL. A 401 gets the Bearer challenge,
+// unless the header is set.
 func (g *Gate) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e := g.explain(w, r, err)
 	h := w.Header()
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
-	if e.HTTPStatus() == http.StatusUnauthorized {
+	if e.HTTPStatus() == http.StatusUnauthorized && h.Get("Www-Authenticate") == "" {
 		if c := g.challengeFor(r, err); c != "" {
 			h.Set("Www-Authenticate", c)
 		}

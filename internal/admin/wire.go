@@ -1,0 +1,52 @@
+// Package admin is the management API as seen from outside: the JSON it speaks
+// and a client for it. The server's side is package adminapi.
+package admin
+
+import "time"
+
+// Prefix is the path under which the API is served.
+const Prefix = "/api/v1/"
+
+// Scope is what a token must grant for the management of principals.
+const Scope = "registry:principals:manage"
+
+// NewServicePrincipal is the body of POST service-principals.
+type NewServicePrincipal struct {
+	Name string `json:"name"` // for people
+	Role string `json:"role"` // AcrPull, AcrPush, …
+	// Repositories are names, or prefixes such as "samples/*". Without any the
+	// role is for the whole registry.
+	Repositories []string `json:"repositories,omitempty"`
+}
+
+// Credential is a secret, shown once: the answer to the creation of a service
+// principal and to the reset of its credential. Its JSON is that of "az ad sp
+// create-for-rbac".
+type Credential struct {
+	AppID       string `json:"appId"` // the user name to sign in with
+	DisplayName string `json:"displayName"`
+	Password    string `json:"password"`
+	Tenant      string `json:"tenant"`
+}
+
+// ServicePrincipal is an application that can sign in.
+type ServicePrincipal struct {
+	AppID       string    `json:"appId"`
+	DisplayName string    `json:"displayName"`
+	Created     time.Time `json:"createdDateTime"`
+	Roles       []Role    `json:"roles"`
+}
+
+// Role is a role given at the registry, or at the repositories of a name or
+// prefix.
+type Role struct {
+	Role       string `json:"role"`
+	Repository string `json:"repository,omitempty"` // "" for the registry
+}
+
+// ServicePrincipals is a page of a list, by application id. The next page is
+// that of ?last=APPID.
+type ServicePrincipals struct {
+	ServicePrincipals []ServicePrincipal `json:"servicePrincipals"`
+	More              bool               `json:"more"`
+}

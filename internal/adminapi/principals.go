@@ -1,0 +1,137 @@
+package adminapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"unicode"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/admin"
+	"github.com/orlop/orlop/internal/authn"
+	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/meta"
+)
+
+const (
+	maxName         = 120 // bytes of a display name
+	maxRepositories = 500 // of one service principal
+)
+
+var errNoPrincipal = &orlop.Error{Code: "PRINCIPAL_UNKNOWN", Status: http.StatusNotFound, Message: "no such service principal"}
+
+// explain gives the errors of authn their answers.
+func explain(err error) error {
+	if errors.Is(err, authn.ErrNoPrincipal) {
+		return errNoPrincipal
+	}
+	return err
+}
+
+func (a *API) createServicePrincipal(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	var in admin.NewServicePrincipal
+	if err := readJSON(w, r, &in); err != nil {
+		return err
+	}
+	if err := checkName(in.Name); err != nil {
+		return err
+	}
+	roles, err := assignments(in)
+	if err != nil {
+		return err
+	}
+	p, secret, err := a.authn.CreateServicePrincipal(r.Context(), c.RegistryID, in.Name, roles)
+	if err != nil {
+		return explain(err)
+	}
+	a.writeCredential(w, http.StatusCreated, p, secret)
+	return nil
+}
+
+func checkName(name string) error {
+	if name == "" || len(name) > maxName {
+		return invalid(fmt.Sprintf("name must have 1 to %d bytes", maxName))
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return invalid("name must be printable")
+		}
+	}
+	return nil
+}
+
+// assignments are the roles of a new service principal.
+func assignments(in admin.NewServicePrincipal) ([]meta.RoleAssignment, error) {
+	if len(in.Repositories) > maxRepositories {
+		return nil, invalid(fmt.Sprintf("at most %d repositories", maxRepositories))
+	}
+	out := []meta.RoleAssignment{{Role: in.Role}}
+	if len(in.Repositories) > 0 {
+		out = nil
+	}
+	for _, repo := range in.Repositories {
+		if repo == "" {
+			return nil, invalid("a repository has no name")
+		}
+		out = append(out, meta.RoleAssignment{Role: in.Role, Prefix: repo})
+	}
+	for _, assignment := range out {
+		if err := authz.CheckAssignment(assignment); err != nil {
+			return nil, invalid(err.Error())
+		}
+	}
+	return out, nil
+}
+
+func (a *API) listServicePrincipals(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	n, err := pageSize(r)
+	if err != nil {
+		return err
+	}
+	found, err := a.authn.ServicePrincipals(r.Context(), c.RegistryID, r.URL.Query().Get("last"), n+1)
+	if err != nil {
+		return err
+	}
+	page := admin.ServicePrincipals{ServicePrincipals: []admin.ServicePrincipal{}, More: len(found) > n}
+	for _, p := range found[:min(n, len(found))] {
+		page.ServicePrincipals = append(page.ServicePrincipals, describe(p))
+	}
+	gate.WriteJSON(w, http.StatusOK, page)
+	return nil
+}
+
+func describe(p meta.Principal) admin.ServicePrincipal {
+	out := admin.ServicePrincipal{AppID: p.ID, DisplayName: p.DisplayName, Created: p.Created, Roles: []admin.Role{}}
+	for _, r := range p.Roles {
+		out.Roles = append(out.Roles, admin.Role{Role: r.Role, Repository: r.Prefix})
+	}
+	return out
+}
+
+func (a *API) deleteServicePrincipal(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	if err := a.authn.DeleteServicePrincipal(r.Context(), c.RegistryID, r.PathValue("id")); err != nil {
+		return explain(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) resetCredential(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	p, err := a.authn.ServicePrincipal(r.Context(), c.RegistryID, r.PathValue("id"))
+	if err != nil {
+		return explain(err)
+	}
+	secret, err := a.authn.ResetSecret(r.Context(), c.RegistryID, p.ID)
+	if err != nil {
+		return explain(err)
+	}
+	a.writeCredential(w, http.StatusOK, p, secret)
+	return nil
+}
+
+// writeCredential shows a secret, this once.
+func (a *API) writeCredential(w http.ResponseWriter, status int, p meta.Principal, secret string) {
+	w.Header().Set("Cache-Control", "no-store")
+	gate.WriteJSON(w, status, admin.Credential{AppID: p.ID, DisplayName: p.DisplayName, Password: secret, Tenant: a.authn.Tenant()})
+}
