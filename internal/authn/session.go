@@ -68,7 +68,9 @@ func (s *Session) May(a authz.Access) bool {
 
 // Could tells whether the caller lacks the right only because its token does not
 // grant it: it may get one that does.
-func (s *Session) Could(a authz.Access) bool { return s.limit != nil && s.rights().Allows(a) && !s.limit.Allows(a) }
+func (s *Session) Could(a authz.Access) bool {
+	return s.limit != nil && s.rights().Allows(a) && !s.limit.Allows(a)
+}
 
 // Sees tells whether a repository shows in the lists of the caller. A token for
 // the list grants nothing on the repositories, so what counts here is what the

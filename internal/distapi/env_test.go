@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop/internal/authn"
+	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/blob/mem"
 	"github.com/orlop/orlop/internal/gate"
 	"github.com/orlop/orlop/internal/meta"
@@ -274,4 +276,20 @@ func (r *response) next() string {
 		r.t.Fatalf("%s: Link: %s", r.what, link)
 	}
 	return path
+}
+
+// withToken is the client with an access token for scopes in place of its
+// password.
+func (c *client) withToken(scopes ...string) *client {
+	c.e.t.Helper()
+	ctx, host := c.e.t.Context(), c.e.srv.Listener.Addr().String()
+	s, err := c.e.ident.Authenticate(ctx, meta.DefaultRegistry, netip.Addr{}, c.auth)
+	if err != nil {
+		c.e.t.Fatal(err)
+	}
+	token, err := c.e.ident.AccessToken(s, meta.DefaultRegistry, host, authz.ParseScopes(scopes...))
+	if err != nil {
+		c.e.t.Fatal(err)
+	}
+	return &client{e: c.e, name: c.name, auth: "Bearer " + token}
 }

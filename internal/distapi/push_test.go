@@ -300,3 +300,31 @@ func TestBodyThatStops(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMountAsksForABetterToken pushes with a token for one repository only, as
+// most clients have, of a principal that may pull from the other.
+func TestMountAsksForABetterToken(t *testing.T) {
+	e := newEnv(t)
+	admin := e.admin()
+	d := admin.push("secret/a", content(100))
+	admin.push("open/a", content(200))
+	open := digest.FromBytes(content(200))
+	alice := e.user("alice", "AcrPush", "alice/*", "open/*")
+	narrow := alice.withToken("repository:alice/x:pull,push")
+
+	for _, from := range []string{"&from=open/a", ""} {
+		res := narrow.do("POST", "/v2/alice/x/blobs/uploads/?mount="+open.String()+from, nil)
+		res.wantCode(http.StatusUnauthorized, orlop.CodeUnauthorized)
+		const want = `scope="repository:alice/x:pull,push repository:open/a:pull"`
+		if got := res.Header.Get("WWW-Authenticate"); !strings.Contains(got, want) {
+			t.Errorf("challenge %s, want %s", got, want)
+		}
+		wide := alice.withToken("repository:alice/x:pull,push", "repository:open/a:pull")
+		wide.do("POST", "/v2/alice/x/blobs/uploads/?mount="+open.String()+from, nil).want(http.StatusCreated)
+		admin.do("DELETE", "/v2/alice/x/blobs/"+open.String(), nil)
+	}
+	// No challenge tells of what the principal may not pull.
+	for _, from := range []string{"&from=secret/a", "&from=secret/none", ""} {
+		narrow.do("POST", "/v2/alice/x/blobs/uploads/?mount="+d.String()+from, nil).want(http.StatusAccepted)
+	}
+}

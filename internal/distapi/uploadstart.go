@@ -119,14 +119,10 @@ func (a *API) mount(
 func (a *API) askForSource(
 	r *http.Request, rt *route, caller *gate.Caller, reg *registry.Registry, from string, dgst digest.Digest,
 ) error {
-	identity := caller.Session().Identity
-	if identity == nil {
-		return nil
-	}
 	var source authz.Access
 	err := reg.MountFrom(r.Context(), rt.repo, from, dgst, func(repo string) bool {
 		pull := authz.Repository(repo, authz.Pull)
-		if source.Name == "" && identity.Grants.Allows(pull) && !caller.May(pull) {
+		if source.Name == "" && caller.Could(pull) {
 			source = pull
 		}
 		return false // only asking
