@@ -3,8 +3,8 @@
 // holds which digest. Backends are in blob/fs and blob/mem; blobtest is the
 // suite that each passes.
 //
-// Integrity is kept once, above the backends: piece.go sums every MiB as it is
-// written and checks every MiB that is read.
+// Integrity is kept once, above the backends: a Digester hashes content and
+// sums every MiB of it as it is written, a Reader checks every MiB it reads.
 package blob
 
 import (
@@ -28,7 +28,8 @@ var (
 )
 
 // Store keeps objects. All methods may be called concurrently; one key is
-// written by one Writer at a time, which the caller sees to.
+// written by one Writer at a time, which the caller sees to. Keys are as
+// ValidateKey says; others are refused with ErrKey.
 type Store interface {
 	// Create begins an object. ErrExists if the key has one, whether committed
 	// or not.
@@ -45,8 +46,9 @@ type Store interface {
 	List(ctx context.Context, after string) iter.Seq2[Info, error]
 }
 
-// Writer appends to an object. After any error it must only be closed: bytes
-// whose sync failed are never trusted again. ErrFull if no space is left.
+// Writer appends to an object. After any error it must only be closed, and the
+// object may be gone: bytes whose sync failed are never trusted again, and a
+// full disk needs the space. ErrFull if no space is left.
 type Writer interface {
 	io.Writer
 	// Sync makes everything written durable, to be appended to after a restart.
