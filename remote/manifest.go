@@ -1,0 +1,242 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/orlop/orlop"
+)
+
+// acceptManifests names every type of manifest: without it a registry may
+// convert a manifest or say that there is none.
+var acceptManifests = http.Header{"Accept": {strings.Join([]string{
+	ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex,
+	orlop.MediaTypeDockerManifest, orlop.MediaTypeDockerManifestList,
+	orlop.MediaTypeOCIArtifactManifest, orlop.MediaTypeORASArtifactManifest, "*/*",
+}, ", ")}}
+
+func manifestPath(repo, reference string) string { return "/v2/" + repo + "/manifests/" + reference }
+
+func readManifest(method, repo, reference string) call {
+	return call{
+		method: method, path: manifestPath(repo, reference), header: acceptManifests,
+		scopes: pull(repo), want: []int{http.StatusOK}, absent: orlop.ErrManifestUnknown,
+	}
+}
+
+// Resolve implements orlop.Reader. It takes the registry's word for the digest
+// that a tag stands for; Manifest checks it.
+func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.Descriptor, error) {
+	if err := check(checkRepository(repo), checkReference(reference)); err != nil {
+		return orlop.Descriptor{}, err
+	}
+	c := readManifest(http.MethodHead, repo, reference)
+	resp, err := r.send(ctx, c)
+	if status(err) == http.StatusMethodNotAllowed {
+		return r.resolveByContent(ctx, repo, reference)
+	}
+	if err != nil {
+		return orlop.Descriptor{}, err
+	}
+	if err := drop(resp); err != nil {
+		return orlop.Descriptor{}, err
+	}
+	desc := orlop.Descriptor{MediaType: mediaType(resp), Digest: digest.Digest(reference), Size: resp.ContentLength}
+	said := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+	if !orlop.IsDigest(reference) {
+		desc.Digest = said
+	} else if said != "" && said != desc.Digest {
+		return orlop.Descriptor{}, c.bad(resp, "%w: the registry answers with %.140q", orlop.ErrDamaged, said)
+	}
+	if desc.Size < 0 || desc.MediaType == "" || checkDigest(desc.Digest) != nil {
+		return r.resolveByContent(ctx, repo, reference)
+	}
+	return desc, nil
+}
+
+// resolveByContent resolves at a registry whose headers do not tell enough.
+func (r *Registry) resolveByContent(ctx context.Context, repo, reference string) (orlop.Descriptor, error) {
+	m, err := r.Manifest(ctx, repo, reference)
+	return m.Descriptor, err
+}
+
+// Manifest implements orlop.Reader.
+func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.Manifest, error) {
+	if err := check(checkRepository(repo), checkReference(reference)); err != nil {
+		return orlop.Manifest{}, err
+	}
+	c := readManifest(http.MethodGet, repo, reference)
+	var m orlop.Manifest
+	err := r.retry(ctx, func() error {
+		resp, err := r.send(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = drop(resp) }()
+		m, err = verifyManifest(resp, reference)
+		if err != nil {
+			return c.bad(resp, "%w", err)
+		}
+		return nil
+	})
+	return m, err
+}
+
+// verifyManifest reads a manifest and checks it against the digest that it was
+// asked for by, or else the one that the registry names.
+func verifyManifest(resp *http.Response, reference string) (orlop.Manifest, error) {
+	raw, err := readAll(resp, orlop.MaxManifestSize)
+	if err != nil {
+		return orlop.Manifest{}, err
+	}
+	said := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+	want := said
+	if orlop.IsDigest(reference) {
+		want = digest.Digest(reference)
+	}
+	if checkDigest(want) != nil {
+		want = digest.FromBytes(raw) // asked for by tag, and the registry names none that is usable
+	}
+	if got := want.Algorithm().FromBytes(raw); got != want {
+		return orlop.Manifest{}, fmt.Errorf("%w: manifest %s has digest %s", orlop.ErrDamaged, want, got)
+	}
+	desc := orlop.Descriptor{MediaType: mediaType(resp), Digest: want, Size: int64(len(raw))}
+	if desc.MediaType == "" || desc.MediaType == "application/json" || desc.MediaType == "text/plain" {
+		if info, err := orlop.ParseManifest("", raw); err == nil {
+			desc.MediaType = info.MediaType
+		}
+	}
+	return orlop.Manifest{Descriptor: desc, Raw: raw}, nil
+}
+
+// mediaType is the type of an answer without parameters, "" if none is given.
+func mediaType(resp *http.Response) string {
+	t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
+		return ""
+	}
+	return t
+}
+
+// PushManifest implements orlop.Writer. The first tag is set with the manifest
+// and the others after it, one request each, as the protocol has no way to set
+// them at once: after an error some may be set. A manifest type that this
+// library does not know is sent as it is.
+func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (orlop.Descriptor, error) {
+	errs := []error{checkRepository(repo)}
+	for _, tag := range tags {
+		errs = append(errs, checkTag(tag))
+	}
+	if err := check(errs...); err != nil {
+		return orlop.Descriptor{}, err
+	}
+	info, err := orlop.ParseManifest(mediaType, raw)
+	if err != nil {
+		if mediaType == "" || orlop.IsManifest(mediaType) || len(raw) > orlop.MaxManifestSize {
+			return orlop.Descriptor{}, err
+		}
+		info = orlop.ManifestInfo{MediaType: mediaType}
+	}
+	desc := orlop.Descriptor{
+		MediaType: info.MediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw)),
+		ArtifactType: info.ArtifactType, Annotations: info.Annotations,
+	}
+	if len(tags) == 0 {
+		tags = []string{string(desc.Digest)}
+	}
+	indexed := false
+	for _, reference := range tags {
+		if indexed, err = r.putManifest(ctx, repo, reference, desc, raw, nil); err != nil {
+			return orlop.Descriptor{}, err
+		}
+	}
+	if info.Subject == nil || indexed {
+		return desc, nil
+	}
+	return desc, r.addReferrer(ctx, repo, info.Subject.Digest, desc)
+}
+
+// putManifest stores a manifest under one reference. It tells whether the
+// registry has put it into its list of referrers.
+func (r *Registry) putManifest(ctx context.Context, repo, reference string, desc orlop.Descriptor, raw []byte, header http.Header) (indexed bool, err error) {
+	c := call{
+		method: http.MethodPut, path: manifestPath(repo, reference), header: header.Clone(),
+		body: bytes.NewReader(raw), size: desc.Size, scopes: push(repo),
+		want: []int{http.StatusCreated, http.StatusOK}, absent: orlop.ErrNameUnknown,
+	}
+	if c.header == nil {
+		c.header = http.Header{}
+	}
+	c.header.Set("Content-Type", desc.MediaType)
+	resp, err := r.send(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	said := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+	if said != "" && said.Validate() == nil && said.Algorithm() == desc.Digest.Algorithm() && said != desc.Digest {
+		_ = drop(resp)
+		return false, c.bad(resp, "%w: the registry stored %s instead of %s", orlop.ErrDamaged, said, desc.Digest)
+	}
+	return resp.Header.Get("OCI-Subject") != "", drop(resp)
+}
+
+// DeleteManifest implements orlop.Deleter. At a registry without a referrers
+// API it takes the manifest out of its subject's fallback tag too.
+func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.Digest) error {
+	if err := check(checkRepository(repo), checkDigest(dgst)); err != nil {
+		return err
+	}
+	subject, err := r.subjectInTag(ctx, repo, dgst)
+	if err != nil {
+		return err
+	}
+	if err := r.delete(ctx, repo, manifestPath(repo, string(dgst)), orlop.ErrManifestUnknown); err != nil {
+		return err
+	}
+	if subject == "" {
+		return nil
+	}
+	return r.removeReferrer(ctx, repo, subject, dgst)
+}
+
+// DeleteTag implements orlop.Deleter. ErrUnsupported if the registry cannot
+// delete a tag alone.
+func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
+	if err := check(checkRepository(repo), checkTag(tag)); err != nil {
+		return err
+	}
+	return r.delete(ctx, repo, manifestPath(repo, tag), orlop.ErrManifestUnknown)
+}
+
+func (r *Registry) delete(ctx context.Context, repo, path string, absent *orlop.Error) error {
+	resp, err := r.send(ctx, call{
+		method: http.MethodDelete, path: path, scopes: remove(repo), absent: absent,
+		want: []int{http.StatusAccepted, http.StatusOK, http.StatusNoContent},
+	})
+	if err != nil {
+		return err
+	}
+	return drop(resp)
+}
+
+// retry runs a read again whose answer broke off in its middle.
+func (r *Registry) retry(ctx context.Context, read func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := read()
+		if err == nil || attempt >= r.o.Retry.Attempts || ctx.Err() != nil || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrStalled) {
+			return err
+		}
+		if err := sleep(ctx, r.o.Retry.backoff(attempt)); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/remote/auth"
+)
+
+// PushBlob implements orlop.Writer. It asks for no existing blob; that is for
+// the caller to do. Content that can be read again (io.Seeker, best with
+// io.ReaderAt, or at most 1 MiB) is sent again, as far as it is missing, if the
+// connection breaks or the registry is not available for a while. It is read
+// from where it stands.
+func (r *Registry) PushBlob(ctx context.Context, repo string, desc orlop.Descriptor, content io.Reader) error {
+	if err := check(checkRepository(repo), checkDigest(desc.Digest)); err != nil {
+		return err
+	}
+	if desc.Size < 0 {
+		return orlop.ErrSizeInvalid.With(fmt.Sprintf("the size of blob %s is %d", desc.Digest, desc.Size))
+	}
+	src, err := newSource(content, desc.Size)
+	if err != nil {
+		return err
+	}
+	s, err := r.start(ctx, repo)
+	if err != nil {
+		return err
+	}
+	if err := s.upload(ctx, src, desc.Size, desc.Digest); err != nil {
+		s.abandon(ctx)
+		return fmt.Errorf("push blob %s: %w", desc.Digest, err)
+	}
+	return nil
+}
+
+// MountBlob implements orlop.Writer.
+func (r *Registry) MountBlob(ctx context.Context, repo, from string, dgst digest.Digest) error {
+	if err := check(checkRepository(repo), checkRepository(from), checkDigest(dgst)); err != nil {
+		return err
+	}
+	c := call{
+		method: http.MethodPost, path: "/v2/" + repo + "/blobs/uploads/",
+		query:  url.Values{"mount": {string(dgst)}, "from": {from}},
+		scopes: append(push(repo), auth.Scope(from, "pull")),
+		want:   []int{http.StatusCreated, http.StatusAccepted}, absent: orlop.ErrBlobUnknown,
+	}
+	resp, err := r.send(ctx, c)
+	if err != nil {
+		return mountError(err)
+	}
+	if resp.StatusCode == http.StatusCreated {
+		return drop(resp)
+	}
+	s := &session{r: r, repo: repo} // the registry offers an ordinary upload instead
+	if err := s.began(c, resp); err == nil {
+		s.abandon(ctx)
+	}
+	return orlop.ErrBlobUnknown.With(fmt.Sprintf("blob %s cannot be mounted from %s", dgst, from))
+}
+
+// mountError turns every refusal into ErrBlobUnknown: who may not read the
+// other repository can still push the blob.
+func mountError(err error) error {
+	e, ok := errors.AsType[*orlop.Error](err)
+	if !ok || errors.Is(err, orlop.ErrTooManyRequests) || e.HTTPStatus() >= http.StatusInternalServerError {
+		return err
+	}
+	return orlop.ErrBlobUnknown.With("the blob cannot be mounted: " + err.Error())
+}

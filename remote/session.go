@@ -1,0 +1,293 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/orlop/orlop"
+)
+
+// session is an upload in progress at the registry. It is used by one
+// goroutine.
+type session struct {
+	r        *Registry
+	repo     string
+	location *url.URL // of the next request
+	offset   int64    // how many bytes the registry has
+	chunkMin int64    // least size of a chunk but the last, in bytes; 0: any
+	done     bool
+}
+
+// start opens an upload session.
+func (r *Registry) start(ctx context.Context, repo string) (*session, error) {
+	s := &session{r: r, repo: repo}
+	return s, s.restart(ctx)
+}
+
+// restart opens a new session in place of one that cannot go on.
+func (s *session) restart(ctx context.Context) error {
+	c := call{
+		method: http.MethodPost, path: "/v2/" + s.repo + "/blobs/uploads/", scopes: push(s.repo),
+		want: []int{http.StatusAccepted}, absent: orlop.ErrNameUnknown,
+	}
+	resp, err := s.r.send(ctx, c)
+	if err != nil {
+		return err
+	}
+	s.offset = 0
+	return s.began(c, resp)
+}
+
+// began takes what the answer to a POST says of a new session.
+func (s *session) began(c call, resp *http.Response) error {
+	defer func() { _ = drop(resp) }()
+	location, err := s.r.follow(resp, resp.Header.Get("Location"))
+	if err != nil {
+		return c.bad(resp, "%w", err)
+	}
+	s.location = location
+	s.chunkMin, _ = parseOffset(resp.Header.Get("OCI-Chunk-Min-Length")) // 0 if absent
+	return nil
+}
+
+// call is a request of the session: to its location.
+func (s *session) call(method string, want int) call {
+	return call{
+		method: method, url: s.location, scopes: push(s.repo), want: []int{want},
+		absent: orlop.ErrUploadUnknown, header: http.Header{},
+	}
+}
+
+// moved takes the location of the next request from an answer.
+func (s *session) moved(resp *http.Response) error {
+	target := resp.Header.Get("Location")
+	if target == "" {
+		return nil
+	}
+	location, err := s.r.follow(resp, target)
+	if err == nil {
+		s.location = location
+	}
+	return err
+}
+
+// status asks how far the session has come.
+func (s *session) status(ctx context.Context) (unsure bool, err error) {
+	c := s.call(http.MethodGet, http.StatusNoContent)
+	resp, err := s.r.send(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = drop(resp) }()
+	n, unsure, ok := parseUploadRange(resp.Header.Get("Range"))
+	if !ok {
+		n, unsure = 0, true
+	}
+	if err := s.moved(resp); err != nil {
+		return false, c.bad(resp, "%w", err)
+	}
+	s.offset = n
+	return unsure, nil
+}
+
+// upload sends the content up to end, and completes the blob if dgst is not
+// empty. After a failure that may pass it asks the registry how far it has
+// come, and goes on from there, or starts over if that cannot be.
+func (s *session) upload(ctx context.Context, src source, end int64, dgst digest.Digest) error {
+	for failures, best := 0, s.offset; !s.done && (dgst != "" || s.offset < end); {
+		err := s.step(ctx, src, end, dgst)
+		if s.offset > best {
+			failures, best = 0, s.offset
+		}
+		if err == nil {
+			continue
+		}
+		if failures++; failures >= s.r.o.Retry.Attempts || !resumable(ctx, err, failures) {
+			return err
+		}
+		if werr := s.pause(ctx, failures, err); werr != nil {
+			return werr
+		}
+		if rerr := s.recover(ctx, src, dgst, err); rerr != nil {
+			return rerr
+		}
+	}
+	return nil
+}
+
+// step makes the next request: the whole in one PUT, or what is missing in a
+// PATCH, or the PUT that completes the blob.
+func (s *session) step(ctx context.Context, src source, end int64, dgst digest.Digest) error {
+	from := s.offset
+	if from > end {
+		return orlop.ErrUploadInvalid.With(fmt.Sprintf("the registry has %d bytes of %d", from, end))
+	}
+	if dgst != "" && (from == 0 || from == end) {
+		return s.put(ctx, src, from, end, dgst)
+	}
+	c := s.call(http.MethodPatch, http.StatusAccepted)
+	c.header.Set("Content-Type", octetStream)
+	c.header.Set("Content-Range", fmt.Sprintf("%d-%d", from, end-1))
+	resp, err := s.send(ctx, c, src, from, end)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = drop(resp) }()
+	if err := s.moved(resp); err != nil {
+		return c.bad(resp, "%w", err)
+	}
+	n, unsure, ok := parseUploadRange(resp.Header.Get("Range"))
+	if !ok || unsure {
+		n = end
+	}
+	if n <= from || n > end {
+		return orlop.ErrUploadInvalid.With(fmt.Sprintf("the registry has %d bytes after %d of %d were sent", n, end-from, end))
+	}
+	s.offset = n
+	return nil
+}
+
+// put completes the blob with the bytes from an offset on.
+func (s *session) put(ctx context.Context, src source, from, end int64, dgst digest.Digest) error {
+	c := s.call(http.MethodPut, http.StatusCreated)
+	c.query = url.Values{"digest": {string(dgst)}}
+	c.header.Set("Content-Type", octetStream)
+	resp, err := s.send(ctx, c, src, from, end)
+	if err != nil {
+		return err
+	}
+	s.done = true
+	if err := sameDigest(resp, dgst); err != nil {
+		_ = drop(resp)
+		return c.bad(resp, "%w", err)
+	}
+	return drop(resp)
+}
+
+// send sends a request with the bytes of the source from one offset to
+// another.
+func (s *session) send(ctx context.Context, c call, src source, from, end int64) (*http.Response, error) {
+	if from == end {
+		c.body = http.NoBody
+		return s.r.send(ctx, c)
+	}
+	content, ok := src.at(from)
+	if !ok {
+		return nil, fmt.Errorf("upload: %w: the content cannot be read again from byte %d", errNoRewind, from)
+	}
+	body := &sending{r: content, left: end - from, size: end}
+	c.body, c.size = body, end-from
+	resp, err := s.r.send(ctx, c)
+	if srcErr := body.stop(); err != nil && srcErr != nil {
+		return nil, srcErr
+	}
+	return resp, err
+}
+
+var errNoRewind = errors.New("the upload broke off")
+
+// resumable tells whether an upload may go on after an error, one of so many
+// without progress.
+func resumable(ctx context.Context, err error, failures int) bool {
+	e, ok := errors.AsType[*requestError](err)
+	if !ok || ctx.Err() != nil {
+		return false
+	}
+	if e.resp == nil {
+		return !errors.Is(err, orlop.ErrDamaged) && passing(ctx, nil, e.err)
+	}
+	switch e.resp.StatusCode {
+	case http.StatusUnauthorized: // the token has expired; the next request gets another
+		return failures == 1
+	case http.StatusRequestedRangeNotSatisfiable, http.StatusConflict: // it has more, or is still busy with, what was sent
+		return true
+	}
+	return passingStatus(e.resp.StatusCode) || errors.Is(err, orlop.ErrUploadUnknown) || errors.Is(err, orlop.ErrUploadInvalid)
+}
+
+// pause waits before the next attempt.
+func (s *session) pause(ctx context.Context, failures int, err error) error {
+	wait := s.r.o.Retry.backoff(failures)
+	if e, ok := errors.AsType[*requestError](err); ok && e.after > 0 {
+		if wait = e.after; wait > s.r.o.Retry.MaxRetryAfter {
+			return err
+		}
+	}
+	return sleep(ctx, wait)
+}
+
+// recover finds out where to go on after an error.
+func (s *session) recover(ctx context.Context, src source, dgst digest.Digest, failed error) error {
+	before := s.offset
+	unsure, err := s.status(ctx)
+	switch {
+	case err == nil && unsure && dgst == "":
+		// 0 or 1 byte: 1 if the registry would not take the byte at 0.
+		if before == 0 && status(failed) == http.StatusRequestedRangeNotSatisfiable {
+			s.offset = 1
+		}
+		return s.readable(src, failed)
+	case err == nil && !unsure && s.offset > 0:
+		return s.readable(src, failed)
+	case err != nil && status(err) == 0:
+		return failed // the registry cannot be reached
+	}
+	// The session is gone, or it is empty. It is gone, too, if the blob was
+	// completed and only the answer was lost.
+	if dgst != "" && err != nil {
+		if _, err := s.r.StatBlob(ctx, s.repo, dgst); err == nil {
+			s.done = true
+			return nil
+		}
+	}
+	if _, ok := src.at(0); !ok {
+		return failed
+	}
+	if err == nil {
+		s.abandon(ctx)
+	}
+	return s.restart(ctx)
+}
+
+// readable checks that the source can go to the offset of the session.
+func (s *session) readable(src source, failed error) error {
+	if _, ok := src.at(s.offset); !ok {
+		return failed
+	}
+	return nil
+}
+
+// cancel ends the session and drops what it has.
+func (s *session) cancel(ctx context.Context) error {
+	c := s.call(http.MethodDelete, http.StatusNoContent)
+	c.want = append(c.want, http.StatusAccepted, http.StatusOK, http.StatusNotFound)
+	resp, err := s.r.send(ctx, c)
+	if err != nil {
+		return err
+	}
+	return drop(resp)
+}
+
+// abandonTimeout bounds the courtesy of telling a registry that an upload will
+// not be finished.
+const abandonTimeout = 5 * time.Second
+
+// abandon cancels a session that has failed, even if ctx has ended. That it
+// does not succeed is no further error: registries drop old sessions.
+func (s *session) abandon(ctx context.Context) {
+	if s.done || s.location == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	defer stop()
+	_ = s.cancel(ctx)
+}
+
+// id names the session: its location below the origin.
+func (s *session) id() string { return s.location.RequestURI() }
