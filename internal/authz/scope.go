@@ -3,6 +3,8 @@ package authz
 import (
 	"slices"
 	"strings"
+
+	"github.com/orlop/orlop/ref"
 )
 
 // maxScopes is how many scopes are taken from one request; the rest is dropped.
@@ -81,21 +83,10 @@ func current(a Action) Action {
 	return a
 }
 
-// validPattern tells whether p could be the name of a repository, or a prefix
-// of names that ends in "/*". It is a limit of what is kept, not the check of
-// names that routes make.
+// validPattern tells whether p is the name of a repository, or a prefix of names
+// that ends in "/*".
 func validPattern(p string) bool {
-	name := strings.TrimSuffix(p, "/*")
-	if name == "" || len(p) > 255 {
-		return false
-	}
-	for i := range len(name) {
-		c := name[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '/' && c != '.' && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return name[0] != '/' && name[len(name)-1] != '/' && !strings.Contains(name, "//")
+	return ref.ValidateRepository(strings.TrimSuffix(p, "/*")) == nil
 }
 
 // ForScopes compiles the access list of a token. A token for lists sees what
