@@ -28,6 +28,7 @@ registry last signed in to.`,
 	},
 		newACRLoginCommand(env),
 		newACRRepositoryCommand(env),
+		newACRServicePrincipalCommand(env),
 	)
 }
 
@@ -47,29 +48,6 @@ func (o *registryOptions) addFlags(fs *pflag.FlagSet) {
 
 func (o *registryOptions) validate() error { return o.remoteOptions.validate() }
 
-// server resolves --name to the login server.
-func (o *registryOptions) server(env *Env) (string, error) {
-	c, err := readConfig(env)
-	if err != nil {
-		return "", err
-	}
-	name := o.registryName
-	if name == "" {
-		if c.LoginServer == "" {
-			return "", usagef("--name is missing: which registry?")
-		}
-		return c.LoginServer, nil
-	}
-	host, err := c.loginServer(name, o.suffix)
-	if err != nil {
-		return "", err
-	}
-	if err := ref.ValidateRegistry(host); err != nil {
-		return "", &usageError{err: err}
-	}
-	return host, nil
-}
-
 // acrRegistry is a registry with the ACR data plane under /acr/v1.
 type acrRegistry struct {
 	*remote.Registry
@@ -77,7 +55,7 @@ type acrRegistry struct {
 
 // openACR opens the registry that --name names.
 func (o *registryOptions) openACR(env *Env, c *commonOptions) (acrRegistry, error) {
-	host, err := o.server(env)
+	host, err := loginServer(env, o.registryName, o.suffix)
 	if err != nil {
 		return acrRegistry{}, err
 	}

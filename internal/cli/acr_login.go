@@ -20,7 +20,7 @@ Sign in to a registry by its full name:
   orlop acr login --name myregistry.example:5000`),
 		Args: exactArgs(0, "the registry by --name"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			host, err := opts.server(env)
+			host, err := loginServer(env, opts.registryName, opts.suffix)
 			if err != nil {
 				return err
 			}

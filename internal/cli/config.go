@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/orlop/orlop/ref"
 )
 
 // config is orlop's own configuration. Credentials are not in it: they are
@@ -128,4 +130,26 @@ func (c config) loginServer(name, suffix string) (string, error) {
 		return c.LoginServer, nil
 	}
 	return name + "." + rest, nil
+}
+
+// loginServer resolves the name of a registry to its login server, by what is
+// configured. Without a name it is the registry last signed in to.
+func loginServer(env *Env, name, suffix string) (string, error) {
+	c, err := readConfig(env)
+	if err != nil {
+		return "", err
+	}
+	host := c.LoginServer
+	if name != "" {
+		if host, err = c.loginServer(name, suffix); err != nil {
+			return "", err
+		}
+	}
+	if host == "" {
+		return "", withHint(usagef("which registry?"), "give it by --name, or by --registry for acr sp; or sign in first")
+	}
+	if err := ref.ValidateRegistry(host); err != nil {
+		return "", &usageError{err: err}
+	}
+	return host, nil
 }

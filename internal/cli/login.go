@@ -59,7 +59,7 @@ Sign in to a registry with a certificate of its own authority:
 func addLegacyLogin(cmd *cobra.Command, o *remoteOptions) {
 	fs := cmd.Flags()
 	fs.StringArrayVar(&o.registryConfig, "config", nil, "as --registry-config")
-	fs.BoolVarP(&o.insecure, "allow-insecure", "k", false, "as --insecure")
+	fs.BoolVarP(&o.anyCert, "allow-insecure", "k", false, "accept any TLS certificate")
 	fs.MarkHidden("config")
 	fs.MarkHidden("allow-insecure")
 }

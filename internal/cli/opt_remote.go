@@ -29,6 +29,8 @@ type remoteOptions struct {
 	caFile, certFile, keyFile         string
 	resolve, registryConfig, headers  []string
 
+	anyCert bool // --allow-insecure of 2020: as --insecure, also where HTTP is the default
+
 	flags *pflag.FlagSet // to tell --plain-http=false from nothing
 }
 
@@ -184,7 +186,7 @@ func (o *remoteOptions) open(env *Env, c *commonOptions, host string, cred auth.
 // transport makes the HTTP transport that the TLS flags and --resolve ask for.
 func (o *remoteOptions) transport() (*http.Transport, error) {
 	t := remote.NewTransport()
-	config := &tls.Config{InsecureSkipVerify: o.insecure}
+	config := &tls.Config{InsecureSkipVerify: o.insecure || o.anyCert}
 	if o.caFile != "" {
 		pem, err := os.ReadFile(o.caFile)
 		if err != nil {

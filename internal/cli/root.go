@@ -68,6 +68,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 4 not signed in, 5 denied,
 	root.AddCommand(
 		newLoginCommand(env),
 		newLogoutCommand(env),
+		newPullCommand(env),
 		newTagCommand(env),
 		newResolveCommand(env),
 		newRepoCommand(env),
@@ -98,6 +99,7 @@ func newGroup(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 		}
 		return withHint(err, "run %s --help for the list of commands", cmd.CommandPath())
 	}
+	cmd.SuggestionsMinimumDistance = 2 // of letters; without it only prefixes are suggested
 	cmd.AddCommand(commands...)
 	return cmd
 }

@@ -1,0 +1,119 @@
+package output
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+type result struct {
+	Reference   string            `json:"reference"`
+	Size        int64             `json:"size"`
+	Tags        []string          `json:"tags"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+var sample = result{
+	Reference:   "localhost:5000/hello@sha256:1",
+	Size:        1 << 40,
+	Tags:        []string{"v1", "latest"},
+	Annotations: map[string]string{"html": "<a&b>", "esc": "\x1b[1m"},
+}
+
+func TestWriteJSON(t *testing.T) {
+	f, err := ParseFormat("json", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := f.Write(&b, sample); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"{\n  \"reference\": ", `"html": "<a&b>"`, `"size": 1099511627776`, `"esc": "\u001b[1m"`,
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("output lacks %s:\n%s", want, b.String())
+		}
+	}
+	if !strings.HasSuffix(b.String(), "}\n") {
+		t.Errorf("output does not end with a newline: %q", b.String())
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	for text, want := range map[string]string{
+		"{{.reference}}":                               "localhost:5000/hello@sha256:1",
+		"{{.size}}":                                    "1099511627776",
+		"{{if gt .size 5}}big{{end}}":                  "big",
+		`{{join "," .tags}}`:                           "v1,latest",
+		`{{first .tags}} {{last .tags}}`:               "v1 latest",
+		`{{.tags | json}}`:                             `["v1","latest"]`,
+		`{{upper "abc"}} {{lower "ABC"}}`:              "ABC abc",
+		`{{.nothing | default "none"}}`:                "none",
+		`{{index .annotations "html"}}`:                "<a&b>",
+		`{{range split "@" .reference}}<{{.}}>{{end}}`: "<localhost:5000/hello><sha256:1>",
+	} {
+		f, err := ParseFormat("go-template="+text, "")
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		var b bytes.Buffer
+		if err := f.Write(&b, sample); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if b.String() != want {
+			t.Errorf("%s gives %q, want %q", text, b.String(), want)
+		}
+	}
+}
+
+func TestParseFormatRefuses(t *testing.T) {
+	for _, c := range []struct{ format, template string }{
+		{"yaml", ""}, {"json", "{{.}}"}, {"text", "{{.}}"}, {"go-template", ""}, {"go-template=", ""},
+		{"go-template={{.x", ""}, {"go-template={{.x}}", "{{.y}}"}, {"json={{.}}", ""}, {"", "{{.}}"},
+	} {
+		if _, err := ParseFormat(c.format, c.template); err == nil {
+			t.Errorf("ParseFormat(%q, %q) was accepted", c.format, c.template)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	rows := []any{
+		map[string]any{"name": "1.0", "signed": false, "changeableAttributes": map[string]any{"readEnabled": true}},
+		map[string]any{"name": "esc\x1b", "signed": true},
+	}
+	var b bytes.Buffer
+	if err := WriteTable(&b, rows); err != nil {
+		t.Fatal(err)
+	}
+	want := "Name     Signed\n----     ------\n1.0      False\nesc\\x1b  True\n"
+	if b.String() != want {
+		t.Errorf("table is\n%s\nwant\n%s", b.String(), want)
+	}
+	b.Reset()
+	WriteTable(&b, []any{"a", "b"})
+	if want := "Result\n------\na\nb\n"; b.String() != want {
+		t.Errorf("list is\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+func TestTSV(t *testing.T) {
+	for _, c := range []struct {
+		in   any
+		want string
+	}{
+		{"sha256:1", "sha256:1\n"},
+		{[]any{"a", "b"}, "a\nb\n"},
+		{map[string]any{"b": 2.0, "a": "x", "c": nil, "d": []any{1.0, 2.0}}, "x\t2\t\t2\n"},
+		{[]any{[]any{"a", "b"}, []any{"c", "d"}}, "a\tb\nc\td\n"},
+		{nil, ""},
+	} {
+		var b bytes.Buffer
+		if err := WriteTSV(&b, c.in); err != nil || b.String() != c.want {
+			t.Errorf("WriteTSV(%v) = %q, %v, want %q", c.in, b.String(), err, c.want)
+		}
+	}
+}

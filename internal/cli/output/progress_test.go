@@ -1,0 +1,179 @@
+package output
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+func blob(content, title string) ocispec.Descriptor {
+	d := ocispec.Descriptor{
+		MediaType: "application/vnd.example", Digest: digest.FromString(content), Size: int64(len(content)),
+	}
+	if title != "" {
+		d.Annotations = map[string]string{ocispec.AnnotationTitle: title}
+	}
+	return d
+}
+
+func TestStatusLines(t *testing.T) {
+	var b bytes.Buffer
+	p := NewProgress(ProgressOptions{Lines: NewPrinter(&b), Verbs: []string{"Preparing", "Uploading", "Uploaded", "Exists"}})
+	p.Note("Preparing", "artifact.txt")
+	task := p.Start("Uploading", blob("Here is an artifact!\n", "artifact.txt"))
+	task.Add(21)
+	task.Done("Uploaded")
+	p.Event("Exists", blob("", ""))
+	p.Start("Uploading", blob("x", "broken")).Fail()
+	p.Close()
+	want := `Preparing artifact.txt
+Uploading 603ea6780f25 artifact.txt
+Uploaded  603ea6780f25 artifact.txt
+Exists    e3b0c44298fc application/vnd.example
+Uploading 2d711642b726 broken
+`
+	if b.String() != want {
+		t.Errorf("lines are\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+func TestStatusLinesOfNamedBlobsOnly(t *testing.T) {
+	var b bytes.Buffer
+	p := NewProgress(ProgressOptions{Lines: NewPrinter(&b), NamedOnly: true})
+	p.Note("Preparing", "artifact.txt")
+	p.Start("Uploading", blob("x", "")).Done("Uploaded")
+	p.Event("Exists", blob("Here is an artifact!\n", "artifact.txt"))
+	p.Close()
+	if want := "Exists 603ea6780f25 artifact.txt\n"; b.String() != want {
+		t.Errorf("lines are %q, want %q", b.String(), want)
+	}
+}
+
+func TestNoOutput(t *testing.T) {
+	p := NewProgress(ProgressOptions{})
+	p.Note("Preparing", "x")
+	p.Start("Uploading", blob("x", "y")).Done("Uploaded")
+	p.Event("Exists", blob("x", "y"))
+	p.Close()
+}
+
+// frames draws by hand, so that no test waits for the clock.
+func frames(width, height int) (*Progress, *bytes.Buffer) {
+	var b bytes.Buffer
+	return &Progress{
+		width: len("Uploading"),
+		bars:  &bars{w: &b, size: func() (int, int) { return width, height }},
+	}, &b
+}
+
+func TestBarsShowRunningAndFinalState(t *testing.T) {
+	p, b := frames(80, 24)
+	task := p.Start("Uploading", blob(strings.Repeat("x", 2048), "big.bin"))
+	task.Add(1024)
+	p.bars.draw(false)
+	if got := b.String(); !strings.Contains(got, "Uploading big.bin") || !strings.Contains(got, "1.0 KiB/2.0 KiB  50.00%") {
+		t.Errorf("frame is %q", got)
+	}
+	b.Reset()
+	task.Done("Uploaded")
+	p.bars.draw(false)
+	if got := b.String(); !strings.HasPrefix(got, "\x1b[1A\r\x1b[J") || !strings.Contains(got, "✓ Uploaded  big.bin") ||
+		!strings.Contains(got, "100.00%") {
+		t.Errorf("frame after the end is %q", got)
+	}
+	b.Reset()
+	p.bars.draw(true)
+	if b.Len() != 0 {
+		t.Errorf("a row that has ended was drawn again: %q", b.String())
+	}
+}
+
+func TestBarsKeepWithinTheTerminal(t *testing.T) {
+	const width, height = 60, 10
+	p, b := frames(width, height)
+	for i := range 50 {
+		p.Start("Uploading", blob(fmt.Sprint(i), strings.Repeat("a very long name ", 10)))
+	}
+	p.bars.draw(false)
+	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	if len(lines) >= height {
+		t.Errorf("drew %d rows on a terminal of %d", len(lines), height)
+	}
+	for _, l := range lines {
+		if cells(l) >= width {
+			t.Errorf("row of %d cells on a terminal of %d: %q", cells(l), width, l)
+		}
+	}
+	if last := lines[len(lines)-1]; !strings.Contains(last, "and 42 more") {
+		t.Errorf("last row is %q, want the number of the others", last)
+	}
+	if p.bars.drawn != len(lines) {
+		t.Errorf("the next frame replaces %d rows of %d", p.bars.drawn, len(lines))
+	}
+}
+
+func TestBarsEscapeNames(t *testing.T) {
+	p, b := frames(100, 24)
+	p.Start("Uploading", blob("x", "evil\x1b[2J\u202e"))
+	p.Event("Exists", blob("y", "more\x1b[2J"))
+	p.bars.draw(true)
+	if regexp.MustCompile(`\x1b\[2J|\x{202e}`).MatchString(b.String()) {
+		t.Errorf("a name reached the terminal as it was: %q", b.String())
+	}
+}
+
+func TestBarsFail(t *testing.T) {
+	p, b := frames(80, 24)
+	task := p.Start("Uploading", blob("x", "name"))
+	task.Fail()
+	task.Done("Uploaded") // too late
+	p.bars.draw(true)
+	if !strings.Contains(b.String(), "✗ Uploading name") {
+		t.Errorf("frame is %q", b.String())
+	}
+}
+
+func TestBarsConcurrently(t *testing.T) {
+	var b syncBuffer
+	p := NewProgress(ProgressOptions{Terminal: &b, Verbs: []string{"Uploading"}})
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			task := p.Start("Uploading", blob(fmt.Sprint(i), fmt.Sprintf("file-%02d", i)))
+			for range 10 {
+				task.Add(1)
+			}
+			task.Done("Uploaded")
+		})
+	}
+	wg.Wait()
+	p.Close()
+	for i := range 40 {
+		if name := fmt.Sprintf("✓ Uploaded  file-%02d", i); strings.Count(b.String(), name) != 1 {
+			t.Errorf("%q is not there once", name)
+		}
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
