@@ -22,6 +22,7 @@ import (
 
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/blob"
 	"github.com/orlop/orlop/internal/blob/mem"
 	"github.com/orlop/orlop/internal/gate"
 	"github.com/orlop/orlop/internal/meta"
@@ -36,22 +37,28 @@ func digestOf(raw []byte) string           { return string(digest.FromBytes(raw)
 
 // env is the API on a real engine, with blobs in memory.
 type env struct {
-	t     *testing.T
+	t     testing.TB
 	srv   *httptest.Server
 	ident *authn.Authenticator
 	rot   *rottenStore
 	logs  *logBuffer
 }
 
-func newEnv(t *testing.T) *env {
+func newEnv(t testing.TB) *env {
 	t.Helper()
 	return newEnvWith(t, Options{})
 }
 
 // newEnvWith makes an env with settings of the API.
-func newEnvWith(t *testing.T, o Options) *env {
+func newEnvWith(t testing.TB, o Options) *env {
 	t.Helper()
-	e := &env{t: t, rot: &rottenStore{Store: mem.New(mem.Options{})}, logs: &logBuffer{}}
+	return newEnvOn(t, o, mem.New(mem.Options{}))
+}
+
+// newEnvOn makes an env on a blob store.
+func newEnvOn(t testing.TB, o Options, blobs blob.Store) *env {
+	t.Helper()
+	e := &env{t: t, rot: &rottenStore{Store: blobs}, logs: &logBuffer{}}
 	e.rot.at.Store(-1)
 	log := slog.New(slog.NewTextHandler(e.logs, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	db, err := sqlmeta.Open(t.Context(), filepath.Join(t.TempDir(), "orlop.db"), sqlmeta.Options{})
@@ -138,7 +145,7 @@ type client struct {
 // response is an answer that has been read.
 type response struct {
 	*http.Response
-	t    *testing.T
+	t    testing.TB
 	what string
 	body []byte
 }

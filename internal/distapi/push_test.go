@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/blob/mem"
 )
 
 // blobs are sizes on both sides of what is kept in the metadata store, and of a
@@ -327,4 +328,47 @@ func TestMountAsksForABetterToken(t *testing.T) {
 	for _, from := range []string{"&from=secret/a", "&from=secret/none", ""} {
 		narrow.do("POST", "/v2/alice/x/blobs/uploads/?mount="+d.String()+from, nil).want(http.StatusAccepted)
 	}
+}
+
+// TestOneRequestAtATime lets two requests have one upload: the second is told
+// so, the first goes on.
+func TestOneRequestAtATime(t *testing.T) {
+	e := newEnv(t)
+	c := e.admin()
+	blob := content(50_000)
+	location := c.start("a")
+	conn := e.dial()
+	answers := bufio.NewReader(conn)
+	fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+		location, c.auth, len(blob))
+	if res, err := http.ReadResponse(answers, nil); err != nil || res.StatusCode != http.StatusContinue {
+		t.Fatalf("%v, %v", res, err) // it is reading the body now
+	}
+	for _, method := range []string{"PATCH", "PUT", "DELETE"} {
+		c.do(method, location+"?digest="+dgst, blob).wantCode(http.StatusConflict, orlop.CodeUploadInvalid)
+	}
+	conn.Write(blob)
+	if res, err := http.ReadResponse(answers, nil); err != nil || res.StatusCode != http.StatusAccepted {
+		t.Fatalf("%v, %v", res, err)
+	}
+	c.do("PUT", location+"?digest="+digest.FromBytes(blob).String(), nil).want(http.StatusCreated)
+}
+
+// TestFullDisk refuses what does not fit, keeps no half of it, and goes on
+// reading.
+func TestFullDisk(t *testing.T) {
+	e := newEnvOn(t, Options{}, mem.New(mem.Options{Capacity: 2<<20 + 100}))
+	c := e.admin()
+	d := c.push("a", content(1<<20)).String()
+	blob := content(3 << 20)
+	path := "?digest=" + digest.FromBytes(blob).String()
+	for range 3 {
+		c.do("POST", "/v2/a/blobs/uploads/"+path, blob).wantCode(http.StatusInsufficientStorage, orlop.CodeStorageFull)
+		c.do("PUT", c.start("a")+path, blob).wantCode(http.StatusInsufficientStorage, orlop.CodeStorageFull)
+		location := c.start("a")
+		c.do("PATCH", location, blob).wantCode(http.StatusInsufficientStorage, orlop.CodeStorageFull)
+		c.do("DELETE", location, nil).want(http.StatusNoContent)
+	}
+	c.do("GET", "/v2/a/blobs/"+d, nil).want(http.StatusOK)
+	c.push("a", content(1<<20-1)) // fits, because nothing was left behind
 }
