@@ -46,9 +46,10 @@ type Store interface {
 	List(ctx context.Context, after string) iter.Seq2[Info, error]
 }
 
-// Writer appends to an object. After any error it must only be closed, and the
-// object may be gone: bytes whose sync failed are never trusted again, and a
-// full disk needs the space. ErrFull if no space is left.
+// Writer appends to an object. After any error it must only be closed. A failed
+// Write leaves what was synced before, to be appended to, or nothing if that is
+// nothing; a failed Sync or Commit leaves nothing, since bytes whose sync failed
+// are never trusted again. ErrFull if no space is left.
 type Writer interface {
 	io.Writer
 	// Sync makes everything written durable, to be appended to after a restart.

@@ -144,7 +144,7 @@ func TestUploadIDIsBound(t *testing.T) {
 		"another actor":      func() error { _, err := other.Upload(t.Context(), "a", id); return err },
 		"another actor asks": func() error { _, err := other.UploadOffset(t.Context(), "a", id); return err },
 		"another repository": func() error { _, err := r.Upload(t.Context(), "b", id); return err },
-		"edited":             func() error { _, err := r.Upload(t.Context(), "a", "0"+id[1:]); return err },
+		"edited":             func() error { _, err := r.Upload(t.Context(), "a", flipped0(id)); return err },
 		"short":              func() error { _, err := r.Upload(t.Context(), "a", id[:20]); return err },
 		"not hex":            func() error { _, err := r.Upload(t.Context(), "a", strings.Repeat("/", len(id))); return err },
 		"expired": func() error {
@@ -296,4 +296,49 @@ func (f flipped) ReadAt(p []byte, off int64) (int, error) {
 		p[f.at-off] ^= 1
 	}
 	return n, err
+}
+
+// flipped0 changes the first hex digit of an id.
+func flipped0(id string) string {
+	if id[0] == '0' {
+		return "1" + id[1:]
+	}
+	return "0" + id[1:]
+}
+
+// TestFullDiskKeepsWhatWasAcknowledged fills the store in the middle of the
+// second request of an upload: the first request's bytes stay, and the upload
+// goes on from them when there is space again.
+func TestFullDiskKeepsWhatWasAcknowledged(t *testing.T) {
+	blobs := mem.New(mem.Options{Capacity: 1000})
+	r := openOn(t, blobs, Options{SmallBlob: 2})
+	first, second := strings.Repeat("1", 600), strings.Repeat("2", 600)
+	id := send(t, r, "", first)
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write([]byte(second)); !errors.Is(err, orlop.ErrStorageFull) {
+		t.Fatalf("write to a full store: %v", err)
+	}
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if off, err := r.UploadOffset(t.Context(), "a", id); off != 600 || err != nil {
+		t.Fatalf("offset %d, %v", off, err)
+	}
+	send(t, r, id, second[:400])
+	if u, err = r.Upload(t.Context(), "a", id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(t.Context(), digest.FromString(first+second[:400])); err != nil {
+		t.Error(err)
+	}
+	err = r.PushBlob(t.Context(), "a", orlop.Descriptor{Digest: digest.FromString(second), Size: 600}, strings.NewReader(second))
+	if !errors.Is(err, orlop.ErrStorageFull) {
+		t.Errorf("push to a full store: %v", err)
+	}
+	if n := objects(t, blobs.List(t.Context(), "")); n != 1 {
+		t.Errorf("%d objects, want the one that was committed", n)
+	}
 }

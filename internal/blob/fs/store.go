@@ -142,11 +142,16 @@ func (s *Store) Append(ctx context.Context, key string, offset int64) (blob.Writ
 	if err != nil {
 		return nil, fmt.Errorf("append to object %s: %w", key, failure(err))
 	}
+	// A power cut in the middle of a commit may leave both names.
+	if err := s.files.Remove(dataName(key)); err != nil && !errors.Is(err, iofs.ErrNotExist) {
+		file.Close()
+		return nil, fmt.Errorf("append to object %s: %w", key, failure(err))
+	}
 	if err := cut(file, offset); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("append to object %s: %w", key, failure(err))
 	}
-	return &writer{store: s, key: key, file: file, size: offset, started: offset}, nil
+	return &writer{store: s, key: key, file: file, size: offset, synced: offset, started: offset}, nil
 }
 
 func cut(file fsys.File, offset int64) error {

@@ -16,6 +16,7 @@ type writer struct {
 	key     string
 	file    fsys.File
 	size    int64
+	synced  int64 // up to here the bytes are durable
 	started int64 // up to here the system has been asked to write to the disk
 	named   bool  // the upload's name is durable
 	closed  bool
@@ -49,6 +50,7 @@ func (w *writer) Sync() error {
 	if err := w.file.Sync(); err != nil {
 		return w.fail("sync", err)
 	}
+	w.synced = w.size
 	if w.named {
 		return nil
 	}
@@ -121,11 +123,17 @@ func (w *writer) usable() error {
 	return nil
 }
 
-// fail remembers the failure and removes the object, so that nobody goes on
-// from it. If even that fails, the object stays listed, for the engine to
-// delete; no row names it.
+// fail remembers the failure and gives back the space at once. After a failed
+// write what was synced before stays, for Append to go on from. Bytes whose
+// sync failed are never trusted again, so the object goes then; if even that
+// fails it stays listed, for the engine to delete.
 func (w *writer) fail(op string, err error) error {
 	w.err = fmt.Errorf("%s object %s: %w", op, w.key, failure(err))
+	if op == "write" && w.synced > 0 {
+		_ = w.file.Truncate(w.synced)
+		_ = w.Close()
+		return w.err
+	}
 	_ = w.Close()
 	_ = w.store.remove(w.key)
 	return w.err

@@ -81,7 +81,7 @@ func (s *Store) Append(ctx context.Context, key string, offset int64) (blob.Writ
 	}
 	s.used -= int64(len(obj.content)) - offset
 	obj.content = obj.content[:offset]
-	return &writer{store: s, key: key, obj: obj}, nil
+	return &writer{store: s, key: key, obj: obj, synced: int(offset)}, nil
 }
 
 // Open implements blob.Store.

@@ -11,6 +11,7 @@ type writer struct {
 	store  *Store
 	key    string
 	obj    *object
+	synced int // bytes
 	closed bool
 	err    error // the failure after which nothing goes
 }
@@ -37,7 +38,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 	if s.capacity > 0 && s.used+int64(len(p)) > s.capacity {
 		w.err = blob.ErrFull
-		s.remove(w.key)
+		w.cut()
 		return 0, w.err
 	}
 	w.obj.content = append(w.obj.content, p...)
@@ -46,10 +47,24 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// cut gives back what was not synced, and is called with the store's mu held.
+func (w *writer) cut() {
+	if w.synced == 0 {
+		w.store.remove(w.key)
+		return
+	}
+	w.store.used -= int64(len(w.obj.content) - w.synced)
+	w.obj.content = w.obj.content[:w.synced]
+}
+
 func (w *writer) Sync() error {
-	w.store.mu.RLock()
-	defer w.store.mu.RUnlock()
-	return w.check()
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if err := w.check(); err != nil {
+		return err
+	}
+	w.synced = len(w.obj.content)
+	return nil
 }
 
 func (w *writer) Commit() error {
