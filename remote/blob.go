@@ -25,7 +25,7 @@ func readBlob(method, repo string, dgst digest.Digest) call {
 
 // StatBlob implements orlop.Reader. The media type is a stream of bytes.
 func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest) (orlop.Descriptor, error) {
-	if err := check(checkRepository(repo), checkDigest(dgst)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateDigest(dgst)); err != nil {
 		return orlop.Descriptor{}, err
 	}
 	c := readBlob(http.MethodHead, repo, dgst)
@@ -49,7 +49,7 @@ func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 // same algorithm.
 func sameDigest(resp *http.Response, dgst digest.Digest) error {
 	said := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
-	if said == dgst || checkDigest(said) != nil || said.Algorithm() != dgst.Algorithm() {
+	if said == dgst || orlop.ValidateDigest(said) != nil || said.Algorithm() != dgst.Algorithm() {
 		return nil
 	}
 	return fmt.Errorf("%w: the registry answers with %s instead of %s", orlop.ErrDamaged, said, dgst)
@@ -57,7 +57,7 @@ func sameDigest(resp *http.Response, dgst digest.Digest) error {
 
 // DeleteBlob implements orlop.Deleter.
 func (r *Registry) DeleteBlob(ctx context.Context, repo string, dgst digest.Digest) error {
-	if err := check(checkRepository(repo), checkDigest(dgst)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateDigest(dgst)); err != nil {
 		return err
 	}
 	return r.delete(ctx, repo, blobPath(repo, dgst), orlop.ErrBlobUnknown)

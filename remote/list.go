@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/orlop/orlop"
@@ -32,7 +33,7 @@ func (r *Registry) Repositories(ctx context.Context, after string) iter.Seq2[str
 // Tags implements orlop.Lister. The order is the registry's, byte order if it
 // follows the specification.
 func (r *Registry) Tags(ctx context.Context, repo, after string) iter.Seq2[string, error] {
-	if err := checkRepository(repo); err != nil {
+	if err := orlop.ValidateRepository(repo); err != nil {
 		return func(yield func(string, error) bool) { yield("", err) }
 	}
 	c := call{path: "/v2/" + repo + "/tags/list", scopes: pull(repo), absent: orlop.ErrNameUnknown}
@@ -46,14 +47,18 @@ func (r *Registry) names(ctx context.Context, c call, field, after string) iter.
 	if after != "" {
 		c.query.Set("last", after)
 	}
+	decode := func(raw []byte) ([]string, error) { return decodeNames(raw, field) }
 	return func(yield func(string, error) bool) {
-		for names, err := range pages(ctx, r, c, func(raw []byte) ([]string, error) { return decodeNames(raw, field) }) {
+		for names, err := range pages(ctx, r, c, decode) {
 			if err != nil {
 				yield("", err)
 				return
 			}
+			if i := slices.Index(names, after); i >= 0 {
+				names = names[i+1:] // this registry does not know the parameter last
+			}
 			for _, name := range names {
-				if name > after && !yield(name, nil) { // not every registry knows last
+				if !yield(name, nil) {
 					return
 				}
 			}

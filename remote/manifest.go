@@ -36,7 +36,7 @@ func readManifest(method, repo, reference string) call {
 // Resolve implements orlop.Reader. It takes the registry's word for the digest
 // that a tag stands for; Manifest checks it.
 func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.Descriptor, error) {
-	if err := check(checkRepository(repo), checkReference(reference)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateReference(reference)); err != nil {
 		return orlop.Descriptor{}, err
 	}
 	c := readManifest(http.MethodHead, repo, reference)
@@ -57,7 +57,7 @@ func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.D
 	} else if said != "" && said != desc.Digest {
 		return orlop.Descriptor{}, c.bad(resp, "%w: the registry answers with %.140q", orlop.ErrDamaged, said)
 	}
-	if desc.Size < 0 || desc.MediaType == "" || checkDigest(desc.Digest) != nil {
+	if desc.Size < 0 || desc.MediaType == "" || orlop.ValidateDigest(desc.Digest) != nil {
 		return r.resolveByContent(ctx, repo, reference)
 	}
 	return desc, nil
@@ -71,7 +71,7 @@ func (r *Registry) resolveByContent(ctx context.Context, repo, reference string)
 
 // Manifest implements orlop.Reader.
 func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.Manifest, error) {
-	if err := check(checkRepository(repo), checkReference(reference)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateReference(reference)); err != nil {
 		return orlop.Manifest{}, err
 	}
 	c := readManifest(http.MethodGet, repo, reference)
@@ -103,7 +103,7 @@ func verifyManifest(resp *http.Response, reference string) (orlop.Manifest, erro
 	if orlop.IsDigest(reference) {
 		want = digest.Digest(reference)
 	}
-	if checkDigest(want) != nil {
+	if orlop.ValidateDigest(want) != nil {
 		want = digest.FromBytes(raw) // asked for by tag, and the registry names none that is usable
 	}
 	if got := want.Algorithm().FromBytes(raw); got != want {
@@ -132,9 +132,9 @@ func mediaType(resp *http.Response) string {
 // them at once: after an error some may be set. A manifest type that this
 // library does not know is sent as it is.
 func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (orlop.Descriptor, error) {
-	errs := []error{checkRepository(repo)}
+	errs := []error{orlop.ValidateRepository(repo)}
 	for _, tag := range tags {
-		errs = append(errs, checkTag(tag))
+		errs = append(errs, orlop.ValidateTag(tag))
 	}
 	if err := check(errs...); err != nil {
 		return orlop.Descriptor{}, err
@@ -192,7 +192,7 @@ func (r *Registry) putManifest(ctx context.Context, repo, reference string, desc
 // DeleteManifest implements orlop.Deleter. At a registry without a referrers
 // API it takes the manifest out of its subject's fallback tag too.
 func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.Digest) error {
-	if err := check(checkRepository(repo), checkDigest(dgst)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateDigest(dgst)); err != nil {
 		return err
 	}
 	subject, err := r.subjectInTag(ctx, repo, dgst)
@@ -211,7 +211,7 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.
 // DeleteTag implements orlop.Deleter. ErrUnsupported if the registry cannot
 // delete a tag alone.
 func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
-	if err := check(checkRepository(repo), checkTag(tag)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateTag(tag)); err != nil {
 		return err
 	}
 	return r.delete(ctx, repo, manifestPath(repo, tag), orlop.ErrManifestUnknown)

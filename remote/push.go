@@ -20,7 +20,7 @@ import (
 // connection breaks or the registry is not available for a while. It is read
 // from where it stands.
 func (r *Registry) PushBlob(ctx context.Context, repo string, desc orlop.Descriptor, content io.Reader) error {
-	if err := check(checkRepository(repo), checkDigest(desc.Digest)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateDigest(desc.Digest)); err != nil {
 		return err
 	}
 	if desc.Size < 0 {
@@ -43,7 +43,7 @@ func (r *Registry) PushBlob(ctx context.Context, repo string, desc orlop.Descrip
 
 // MountBlob implements orlop.Writer.
 func (r *Registry) MountBlob(ctx context.Context, repo, from string, dgst digest.Digest) error {
-	if err := check(checkRepository(repo), checkRepository(from), checkDigest(dgst)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateRepository(from), orlop.ValidateDigest(dgst)); err != nil {
 		return err
 	}
 	c := call{

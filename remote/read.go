@@ -22,7 +22,7 @@ import (
 //
 // ctx also ends the reading.
 func (r *Registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, off, n int64) (orlop.BlobReader, error) {
-	if err := check(checkRepository(repo), checkDigest(dgst)); err != nil {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateDigest(dgst)); err != nil {
 		return nil, err
 	}
 	if off < 0 {

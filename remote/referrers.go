@@ -31,7 +31,7 @@ var errNoAPI = errors.New("no referrers API")
 // none, and the options allow, by the fallback tag.
 func (r *Registry) Referrers(ctx context.Context, repo string, dgst digest.Digest, artifactType string) iter.Seq2[orlop.Descriptor, error] {
 	return func(yield func(orlop.Descriptor, error) bool) {
-		if err := check(checkRepository(repo), checkDigest(dgst)); err != nil {
+		if err := check(orlop.ValidateRepository(repo), orlop.ValidateDigest(dgst)); err != nil {
 			yield(orlop.Descriptor{}, err)
 			return
 		}
@@ -126,7 +126,7 @@ func decodeIndex(raw []byte) ([]orlop.Descriptor, error) {
 		return nil, err
 	}
 	for _, desc := range index.Manifests {
-		if err := checkDigest(desc.Digest); err != nil || desc.Size < 0 {
+		if err := orlop.ValidateDigest(desc.Digest); err != nil || desc.Size < 0 {
 			return nil, orlop.ErrManifestInvalid.With(fmt.Sprintf("referrer %.140q of %d bytes is no descriptor", desc.Digest, desc.Size))
 		}
 	}

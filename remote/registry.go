@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/ref"
 	"github.com/orlop/orlop/remote/auth"
@@ -89,36 +87,6 @@ func (r *Registry) Do(req *http.Request, scopes ...string) (*http.Response, erro
 		return nil, &requestError{method: req.Method, url: scrub(u), err: cause(err)}
 	}
 	return resp, nil
-}
-
-func checkRepository(repo string) error {
-	if err := ref.ValidateRepository(repo); err != nil {
-		return orlop.ErrNameInvalid.With(err.Error())
-	}
-	return nil
-}
-
-func checkDigest(dgst digest.Digest) error {
-	if _, err := ref.ValidateDigest(string(dgst)); err != nil {
-		return orlop.ErrDigestInvalid.With(err.Error())
-	}
-	return nil
-}
-
-// checkReference checks a tag or a digest.
-func checkReference(reference string) error {
-	if orlop.IsDigest(reference) {
-		return checkDigest(digest.Digest(reference))
-	}
-	return checkTag(reference)
-}
-
-// checkTag gives ErrManifestInvalid, as orlop.Registry says.
-func checkTag(tag string) error {
-	if err := ref.ValidateTag(tag); err != nil {
-		return orlop.ErrManifestInvalid.With(err.Error())
-	}
-	return nil
 }
 
 // check returns the first error.

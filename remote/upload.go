@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -22,7 +23,7 @@ const maxChunk = 256 << 20
 //
 // ctx also ends Write and Close, which have none of their own.
 func (r *Registry) Upload(ctx context.Context, repo, id string) (orlop.BlobWriter, error) {
-	if err := checkRepository(repo); err != nil {
+	if err := orlop.ValidateRepository(repo); err != nil {
 		return nil, err
 	}
 	s := &session{r: r, repo: repo}
@@ -51,7 +52,15 @@ func (s *session) resume(ctx context.Context, id string) error {
 		return orlop.ErrUploadUnknown
 	}
 	_, err = s.status(ctx)
+	if code := status(err); code >= 200 && code < 500 && !ofCaller(code) {
+		return orlop.ErrUploadUnknown.With(err.Error()) // whatever else is there
+	}
 	return err
+}
+
+// ofCaller tells whether a status is about who asks, not what for.
+func ofCaller(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusTooManyRequests
 }
 
 func newBlobWriter(ctx context.Context, s *session) (*blobWriter, error) {
@@ -105,7 +114,7 @@ func (w *blobWriter) Offset() int64 { return w.chunk.start + int64(len(w.chunk.r
 
 // Commit implements orlop.BlobWriter.
 func (w *blobWriter) Commit(ctx context.Context, dgst digest.Digest) (orlop.Descriptor, error) {
-	if err := check(w.err, checkDigest(dgst)); err != nil {
+	if err := check(w.err, orlop.ValidateDigest(dgst)); err != nil {
 		return orlop.Descriptor{}, err
 	}
 	desc := orlop.Descriptor{MediaType: octetStream, Digest: dgst, Size: w.Offset()}
