@@ -3,13 +3,29 @@ package files
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/orlop/orlop"
 )
 
-// ErrChanged reports a file that is not any more what it was when Load read it.
-var ErrChanged = errors.New("the file changed while it was pushed")
+// Media types and annotations of ORAS.
+const (
+	// DefaultConfigType is the media type of a configuration without one.
+	DefaultConfigType = "application/vnd.unknown.config.v1+json"
+	// AnnotationUnpack is "true" on a layer that is a packed directory.
+	AnnotationUnpack = "io.deis.oras.content.unpack"
+	// AnnotationDigest is the digest of the uncompressed tar of such a layer.
+	AnnotationDigest = "io.deis.oras.content.digest"
+)
 
 // LoadOptions are the options of Load. The zero value is good.
 type LoadOptions struct {
@@ -29,52 +45,191 @@ type LoadOptions struct {
 
 // Source is a set of files, and the manifest made of them, as an orlop.Reader.
 // It ignores repository names. It may be used concurrently.
-type Source struct{}
+type Source struct {
+	options LoadOptions
+	layers  []orlop.Descriptor // set by Load
 
-var _ orlop.Reader = (*Source)(nil)
+	mu       sync.Mutex // guards what is below
+	blobs    map[digest.Digest]blob
+	manifest orlop.Manifest
+	packed   []*packedDir
+}
+
+// blob is content and how it is described.
+type blob struct {
+	desc    orlop.Descriptor
+	content content
+}
 
 // Load reads the files once, to know their digests; directories it packs into
 // temporary files. The caller closes the source.
 func Load(ctx context.Context, args []Arg, o LoadOptions) (*Source, error) {
-	return nil, errors.ErrUnsupported
+	s := &Source{options: o, blobs: map[digest.Digest]blob{}}
+	titles, err := s.titles(args)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.load(ctx, args, titles); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// titles names the files and refuses names that nobody could pull again.
+func (s *Source) titles(args []Arg) ([]string, error) {
+	windows := runtime.GOOS == "windows"
+	titles, absolute, seen := make([]string, len(args)), []string(nil), map[string]bool{}
+	for i, a := range args {
+		if isAbsolute(a.Path, windows) && !s.options.AllowAbsolute {
+			absolute = append(absolute, a.Path)
+		}
+		title := titleOf(a.Path, windows)
+		if other := s.annotations(a, title)[ocispec.AnnotationTitle]; other != "" {
+			title = other
+		}
+		if seen[title] {
+			return nil, fmt.Errorf("%s: duplicate name", title)
+		}
+		titles[i], seen[title] = title, true
+	}
+	if absolute != nil {
+		return nil, fmt.Errorf("absolute file paths are refused, for a pull would write to them; "+
+			"change to the folder first, or use --disable-path-validation: %s", strings.Join(absolute, ", "))
+	}
+	return titles, nil
+}
+
+// annotations returns what the user wants to say about a file.
+func (s *Source) annotations(a Arg, title string) map[string]string {
+	if m, ok := s.options.Annotations[a.Path]; ok {
+		return m
+	}
+	return s.options.Annotations[title]
+}
+
+func (s *Source) load(ctx context.Context, args []Arg, titles []string) error {
+	s.layers = make([]orlop.Descriptor, len(args))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.concurrency())
+	for i, a := range args {
+		if ctx.Err() != nil {
+			break
+		}
+		if s.options.OnFile != nil {
+			s.options.OnFile(titles[i])
+		}
+		g.Go(func() error {
+			desc, err := s.loadOne(ctx, a, titles[i])
+			s.layers[i] = desc
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (s *Source) concurrency() int {
+	if s.options.Concurrency > 0 {
+		return s.options.Concurrency
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// loadOne reads a file or packs a directory and returns its layer.
+func (s *Source) loadOne(ctx context.Context, a Arg, title string) (orlop.Descriptor, error) {
+	info, err := os.Stat(a.Path)
+	if err != nil {
+		return orlop.Descriptor{}, err
+	}
+	b, err := s.contentOf(ctx, a, title, info.IsDir())
+	if err != nil {
+		return orlop.Descriptor{}, err
+	}
+	s.add(b)
+	desc := b.desc
+	desc.Annotations = map[string]string{ocispec.AnnotationTitle: title}
+	if p, ok := b.content.(*packedDir); ok {
+		desc.Annotations[AnnotationDigest] = p.tarDigest.String()
+		desc.Annotations[AnnotationUnpack] = "true"
+	}
+	maps.Copy(desc.Annotations, s.annotations(a, title))
+	return desc, nil
+}
+
+func (s *Source) contentOf(ctx context.Context, a Arg, title string, isDir bool) (blob, error) {
+	if isDir {
+		p, err := packDirectory(ctx, a.Path, title, s.options.TempDir)
+		if err != nil {
+			return blob{}, fmt.Errorf("pack the directory %s: %w", a.Path, err)
+		}
+		s.mu.Lock()
+		s.packed = append(s.packed, p)
+		s.mu.Unlock()
+		return describe(p, a.MediaType, ocispec.MediaTypeImageLayerGzip, p.digest, p.size), nil
+	}
+	f, dgst, err := hashFile(ctx, a.Path)
+	if err != nil {
+		return blob{}, err
+	}
+	return describe(f, a.MediaType, ocispec.MediaTypeImageLayer, dgst, f.info.Size()), nil
+}
+
+func describe(c content, mediaType, defaultType string, dgst digest.Digest, size int64) blob {
+	if mediaType == "" {
+		mediaType = defaultType
+	}
+	return blob{desc: orlop.Descriptor{MediaType: mediaType, Digest: dgst, Size: size}, content: c}
+}
+
+func (s *Source) add(b blob) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blobs[b.desc.Digest] = b
 }
 
 // Layers returns the descriptors of the files in the order of the arguments.
-func (s *Source) Layers() []orlop.Descriptor { return nil }
+func (s *Source) Layers() []orlop.Descriptor { return s.layers }
 
-// AddBlob adds content from memory, such as a generated configuration.
-func (s *Source) AddBlob(data []byte, desc orlop.Descriptor) {}
+// AddBlob adds content from memory, such as a generated configuration, that
+// desc describes. The source keeps data.
+func (s *Source) AddBlob(data []byte, desc orlop.Descriptor) {
+	s.add(blob{desc: desc, content: memory(data)})
+}
 
 // AddConfig adds a file as the configuration of an artifact. The null device,
 // /dev/null or NUL, gives the blob of no bytes. The default media type is
-// application/vnd.unknown.config.v1+json.
+// DefaultConfigType.
 func (s *Source) AddConfig(path, mediaType string) (orlop.Descriptor, error) {
-	return orlop.Descriptor{}, errors.ErrUnsupported
+	b := describe(memory(nil), mediaType, DefaultConfigType, digest.FromBytes(nil), 0)
+	if !isNull(path) {
+		f, dgst, err := hashFile(context.Background(), path)
+		if err != nil {
+			return orlop.Descriptor{}, err
+		}
+		b = describe(f, mediaType, DefaultConfigType, dgst, f.info.Size())
+	}
+	s.add(b)
+	b.desc.Annotations = maps.Clone(s.options.Annotations["$config"])
+	return b.desc, nil
 }
 
 // SetManifest sets the manifest that every tag and its own digest resolve to.
-func (s *Source) SetManifest(m orlop.Manifest) {}
+func (s *Source) SetManifest(m orlop.Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.manifest = m
+}
 
 // Close removes temporary files. Readers must have been closed before.
-func (s *Source) Close() error { return nil }
-
-// Resolve implements orlop.Reader.
-func (s *Source) Resolve(ctx context.Context, repo, reference string) (orlop.Descriptor, error) {
-	return orlop.Descriptor{}, errors.ErrUnsupported
-}
-
-// Manifest implements orlop.Reader.
-func (s *Source) Manifest(ctx context.Context, repo, reference string) (orlop.Manifest, error) {
-	return orlop.Manifest{}, errors.ErrUnsupported
-}
-
-// StatBlob implements orlop.Reader.
-func (s *Source) StatBlob(ctx context.Context, repo string, dgst digest.Digest) (orlop.Descriptor, error) {
-	return orlop.Descriptor{}, errors.ErrUnsupported
-}
-
-// OpenBlob implements orlop.Reader. A read fails with ErrChanged if the file is
-// not what Load read.
-func (s *Source) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, off, n int64) (orlop.BlobReader, error) {
-	return nil, errors.ErrUnsupported
+func (s *Source) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, p := range s.packed {
+		errs = append(errs, p.remove())
+	}
+	s.packed = nil
+	return errors.Join(errs...)
 }

@@ -2,10 +2,18 @@ package files
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/ref"
 )
 
 // ErrExists reports a file that TargetOptions.KeepOldFiles protects.
@@ -25,13 +33,6 @@ type TargetOptions struct {
 	Limits Limits
 }
 
-// Limits bound what one archive may unpack to, against decompression bombs.
-type Limits struct {
-	Entries int   // files and directories; 0 is 1,000,000
-	Bytes   int64 // of the unpacked tar; 0 is 1 TiB
-	Ratio   int64 // unpacked to packed size, beyond the first 64 MiB; 0 is 250
-}
-
 // OpenFunc opens the content of a blob from offset off to its end.
 type OpenFunc func(ctx context.Context, off int64) (io.ReadCloser, error)
 
@@ -42,19 +43,147 @@ type Restored struct {
 }
 
 // Target is a directory that receives files. It may be used concurrently.
-type Target struct{}
+type Target struct {
+	dir     string // absolute
+	root    *os.Root
+	options TargetOptions
+}
 
 // OpenTarget opens the directory dir, made if it is missing; "" is the current
 // one. The caller closes the target.
-func OpenTarget(dir string, o TargetOptions) (*Target, error) { return nil, errors.ErrUnsupported }
+func OpenTarget(dir string, o TargetOptions) (*Target, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("make the output directory: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the output directory: %w", err)
+	}
+	return &Target{dir: dir, root: root, options: o}, nil
+}
+
+// Close releases the directory.
+func (t *Target) Close() error { return t.root.Close() }
 
 // Restore writes the content that desc describes under the name, its title. A
 // directory is unpacked if the annotations of desc say so. The content is
 // verified before it gets its name; on failure what was there stays. A cut
-// stream is opened again where it broke.
+// stream is opened again where it broke. Content that is not what desc
+// describes fails with orlop.ErrDamaged.
 func (t *Target) Restore(ctx context.Context, name string, desc orlop.Descriptor, open OpenFunc) (Restored, error) {
-	return Restored{}, errors.ErrUnsupported
+	r, err := t.restore(ctx, name, desc, open)
+	if err != nil {
+		return Restored{}, fmt.Errorf("%q: %w", name, withoutPath(err))
+	}
+	return r, nil
 }
 
-// Close releases the directory.
-func (t *Target) Close() error { return nil }
+func (t *Target) restore(ctx context.Context, name string, desc orlop.Descriptor, open OpenFunc) (Restored, error) {
+	if _, err := ref.ValidateDigest(desc.Digest.String()); err != nil {
+		return Restored{}, err
+	}
+	if desc.Size < 0 {
+		return Restored{}, fmt.Errorf("its size is %d bytes", desc.Size)
+	}
+	unpack := desc.Annotations[AnnotationUnpack] == "true"
+	p, err := t.locate(name, unpack)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer p.close()
+	d := download{desc: desc, open: open}
+	if unpack {
+		path := p.path + string(filepath.Separator)
+		return Restored{Path: path}, p.hint(t.unpack(ctx, p, name, d))
+	}
+	existed, err := t.restoreFile(ctx, p, d)
+	return Restored{Path: p.path, Existed: existed}, p.hint(err)
+}
+
+// place is a name below an open folder: everything at it goes through root.
+type place struct {
+	root  *os.Root
+	name  string // relative to root
+	path  string // absolute, to show
+	owned bool   // root is of this place alone
+}
+
+func (p place) close() {
+	if p.owned {
+		p.root.Close()
+	}
+}
+
+// locate finds the place of a title and makes the folders above it. With path
+// traversal the root is the folder that the title names, wherever that is.
+func (t *Target) locate(title string, unpack bool) (place, error) {
+	traversal := t.options.AllowPathTraversal
+	if unpack && title == "." { // the packed folder itself: unpacks into ours
+		return place{root: t.root, name: ".", path: t.dir}, nil
+	}
+	if err := checkTitle(title, traversal, runtime.GOOS == "windows"); err != nil {
+		return place{}, err
+	}
+	name := filepath.FromSlash(path.Clean(title))
+	p := place{root: t.root, name: name, path: filepath.Join(t.dir, name)}
+	if traversal {
+		return outside(p, name)
+	}
+	return p, p.hint(p.root.MkdirAll(filepath.Dir(name), 0o777))
+}
+
+// outside opens the folder of a name that may lie anywhere.
+func outside(p place, name string) (place, error) {
+	if filepath.IsAbs(name) {
+		p.path = name
+	}
+	dir, base := filepath.Split(p.path)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return place{}, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return place{}, err
+	}
+	p.root, p.name, p.owned = root, base, true
+	return p, nil
+}
+
+// hint explains an error by a symbolic link on the way, which os.Root does not
+// follow out of the folder.
+func (p place) hint(err error) error {
+	if err == nil {
+		return nil
+	}
+	for dir := filepath.Dir(p.name); dir != "."; dir = filepath.Dir(dir) {
+		info, e := p.root.Lstat(dir)
+		if e != nil || info.Mode()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if _, e := p.root.Stat(dir); e != nil {
+			return fmt.Errorf("%w: %q is a symbolic link; %s", withoutPath(err), dir, traversalHint)
+		}
+	}
+	return err
+}
+
+// tempName returns a name of our own for a temporary file or folder beside name.
+func tempName(name string) string {
+	return filepath.Join(filepath.Dir(name), ".orlop-"+rand.Text()+".tmp")
+}
+
+// withoutPath drops the path from an error of the file system: it may be that
+// of a temporary file.
+func withoutPath(err error) error {
+	if e, ok := err.(*fs.PathError); ok {
+		return e.Err
+	}
+	if e, ok := err.(*os.LinkError); ok {
+		return e.Err
+	}
+	return err
+}

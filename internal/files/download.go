@@ -1,0 +1,114 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/orlop/orlop"
+)
+
+const (
+	// maxIdle is how many attempts in a row may bring nothing.
+	maxIdle = 3
+	// maxAttempts bounds all attempts: a stream that is cut after every byte
+	// is not worth going on.
+	maxAttempts = 200
+	// retryPause is the pause after the first attempt without progress.
+	retryPause = 200 * time.Millisecond
+)
+
+// download fetches one blob, again from where a stream was cut.
+type download struct {
+	desc orlop.Descriptor
+	open OpenFunc
+	off  int64 // what has been written
+}
+
+// fetch writes the blob to dst and verifies size and digest. No more than the
+// size is ever written.
+func (d *download) fetch(ctx context.Context, dst io.Writer) error {
+	verifier := d.desc.Digest.Verifier()
+	w := io.MultiWriter(dst, verifier)
+	idle := 0
+	for attempt := 1; d.off < d.desc.Size; attempt++ {
+		start := d.off
+		again, err := d.part(ctx, w)
+		if err == nil {
+			continue
+		}
+		if idle++; d.off > start {
+			idle = 0
+		}
+		if !again || idle == maxIdle || attempt == maxAttempts {
+			return err
+		}
+		if err := pause(ctx, time.Duration(idle)*retryPause); err != nil {
+			return err
+		}
+	}
+	if !verifier.Verified() {
+		return fmt.Errorf("the content does not match the digest %s: %w", d.desc.Digest, orlop.ErrDamaged)
+	}
+	return nil
+}
+
+// part opens the blob once and writes what it gives. again tells whether
+// another attempt may help.
+func (d *download) part(ctx context.Context, w io.Writer) (again bool, err error) {
+	r, err := d.open(ctx, d.off)
+	if err != nil {
+		return mayPass(ctx, err), err
+	}
+	defer r.Close()
+	src := &source{r: io.LimitReader(r, d.desc.Size-d.off)}
+	n, err := copyBuffer(ctx, w, src)
+	d.off += n
+	switch {
+	case src.err != nil:
+		return mayPass(ctx, src.err), src.err
+	case err != nil: // the end of ctx, or the disk
+		return false, err
+	case d.off < d.desc.Size:
+		return true, fmt.Errorf("the content ends after %d of %d bytes: %w", d.off, d.desc.Size, io.ErrUnexpectedEOF)
+	}
+	// A reader that verifies by itself may still find something here.
+	if n, err := io.ReadFull(r, make([]byte, 1)); n > 0 {
+		return false, fmt.Errorf("the content is longer than %d bytes: %w", d.desc.Size, orlop.ErrDamaged)
+	} else if errors.Is(err, orlop.ErrDamaged) {
+		return false, err
+	}
+	return false, nil
+}
+
+// source remembers an error of reading, to tell it from one of writing.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// mayPass tells whether a failure can be one of the network. Answers of a
+// registry are final here, for the client below has repeated what it could.
+func mayPass(ctx context.Context, err error) bool {
+	_, answered := errors.AsType[*orlop.Error](err)
+	return !answered && ctx.Err() == nil && !errors.Is(err, orlop.ErrDamaged)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

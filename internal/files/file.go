@@ -1,0 +1,92 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/orlop/orlop"
+)
+
+// restoreFile writes one file in place of whatever file or link is there.
+func (t *Target) restoreFile(ctx context.Context, p place, d download) (existed bool, err error) {
+	old, err := p.root.Lstat(p.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return false, err
+	case t.options.KeepOldFiles:
+		return false, ErrExists
+	case old.IsDir():
+		return false, errors.New("a directory of this name exists")
+	case old.Mode().IsRegular():
+		if same, err := hasContent(ctx, p, d.desc); same || ctx.Err() != nil {
+			return same, err
+		}
+	case old.Mode()&fs.ModeSymlink == 0:
+		return false, errors.New("it exists and is not a regular file")
+	}
+	return false, writeVerified(ctx, p, old, d)
+}
+
+// hasContent tells whether the file at p is what desc describes already. A file
+// that cannot be read is not.
+func hasContent(ctx context.Context, p place, desc orlop.Descriptor) (bool, error) {
+	f, err := p.root.Open(p.name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != desc.Size {
+		return false, err
+	}
+	v := desc.Digest.Verifier()
+	_, err = copyBuffer(ctx, v, f)
+	return err == nil && v.Verified(), err
+}
+
+// writeVerified fetches into a temporary file beside p and renames it when its
+// content is right and on disk. A link at p is replaced, not followed. old is
+// the file there, nil if none; its permissions are kept.
+func writeVerified(ctx context.Context, p place, old fs.FileInfo, d download) error {
+	temp := tempName(p.name)
+	f, err := p.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	err = d.fetch(ctx, f)
+	if err == nil && old != nil && old.Mode().IsRegular() {
+		err = f.Chmod(old.Mode().Perm())
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = p.root.Rename(temp, p.name)
+	}
+	if err != nil {
+		p.root.Remove(temp)
+		return err
+	}
+	syncDir(p.root, filepath.Dir(p.name))
+	return nil
+}
+
+// syncDir makes a rename durable where the system can do that. Without it a
+// power cut brings back the old file, which is no worse than before.
+func syncDir(root *os.Root, dir string) {
+	if runtime.GOOS == "windows" {
+		return
+	}
+	if d, err := root.Open(dir); err == nil {
+		d.Sync()
+		d.Close()
+	}
+}
