@@ -109,17 +109,17 @@ func (s *Source) annotations(a Arg, title string) map[string]string {
 
 func (s *Source) load(ctx context.Context, args []Arg, titles []string) error {
 	s.layers = make([]orlop.Descriptor, len(args))
-	g, ctx := errgroup.WithContext(ctx)
+	g, loading := errgroup.WithContext(ctx)
 	g.SetLimit(s.concurrency())
 	for i, a := range args {
-		if ctx.Err() != nil {
+		if loading.Err() != nil {
 			break
 		}
 		if s.options.OnFile != nil {
 			s.options.OnFile(titles[i])
 		}
 		g.Go(func() error {
-			desc, err := s.loadOne(ctx, a, titles[i])
+			desc, err := s.loadOne(loading, a, titles[i])
 			s.layers[i] = desc
 			return err
 		})
