@@ -1,0 +1,211 @@
+package orlop
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Target is what Copy writes to. It reads too, to learn what is there.
+type Target interface {
+	Reader
+	Writer
+}
+
+// CopyOptions tell Copy how to go about it. The zero value copies the graph of
+// the manifest and gives it no tag.
+type CopyOptions struct {
+	// Tags are made to name the manifest at the destination when it is there
+	// whole.
+	Tags []string
+	// Concurrency is how many blobs and manifests are under way at once; 0: 5.
+	Concurrency int
+	// MountFrom is a repository of the destination's registry in which blobs may
+	// lie already: they are mounted rather than sent. Empty: none.
+	MountFrom string
+	// Attempts is how often in a row the reading of a blob may break off without
+	// bringing a byte before Copy gives up; it goes on where it broke off. 0: 5.
+	Attempts int
+	// MaxNodes is how many references the manifests may hold in all; more give
+	// ErrTooLarge. 0: 100,000.
+	MaxNodes int
+	// Force sends every manifest and looks for every blob. Otherwise what is
+	// under a manifest that the destination has is taken to be there.
+	Force bool
+	// Referrers copies also what refers to the manifests copied, and what refers
+	// to that. The source must be a Lister.
+	Referrers bool
+	// Progress, if not nil, is told what happens. It is called by one goroutine
+	// at a time and must return soon.
+	Progress func(Event)
+}
+
+// EventKind is a kind of Event.
+type EventKind int
+
+// What happens to a blob or manifest: one of Exists, Mounted and Skipped; or
+// Started, Bytes as often as some arrive, and Done. After an error nothing more
+// need come.
+const (
+	Started EventKind = iota
+	Bytes
+	Done
+	Exists  // it was there
+	Mounted // a blob was taken from MountFrom
+	Skipped // a foreign layer, which registries do not hold
+)
+
+// Event tells the progress of Copy.
+type Event struct {
+	Kind       EventKind
+	Descriptor Descriptor // as the manifest above gives it, with its annotations
+	// N is how many bytes of the content have been sent. It falls when the
+	// destination has to begin again.
+	N int64
+}
+
+// Side is an end of a copy.
+type Side string
+
+// The sides of a copy.
+const (
+	Source      Side = "source"
+	Destination Side = "destination"
+)
+
+// CopyError is an error of Copy: what failed, on which side, for what.
+type CopyError struct {
+	Op         string // such as "read manifest"
+	Side       Side
+	Descriptor Descriptor
+	Err        error
+}
+
+// Error is the operation, the digest and the cause.
+func (e *CopyError) Error() string {
+	if e.Descriptor.Digest == "" {
+		return fmt.Sprintf("%s: %s: %v", e.Side, e.Op, e.Err)
+	}
+	return fmt.Sprintf("%s: %s %s: %v", e.Side, e.Op, e.Descriptor.Digest, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *CopyError) Unwrap() error { return e.Err }
+
+// Copy copies the manifest that reference names and all that it refers to from
+// one registry to another: blobs first, then the manifests of an index, then
+// the manifest itself, so that the destination never has one without its parts.
+// What is there already is not sent, and foreign layers are left where they
+// are. It returns the descriptor of the manifest.
+//
+// Manifests are checked against their digests; the content of blobs is checked
+// by the destination. All errors are of type *CopyError, or that of ctx.
+func Copy(
+	ctx context.Context, dst Target, dstRepo string, src Reader, srcRepo, reference string, o CopyOptions,
+) (Descriptor, error) {
+	c, err := newCopier(dst, dstRepo, src, srcRepo, o)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	root, err := src.Manifest(ctx, srcRepo, reference)
+	if err != nil {
+		return Descriptor{}, &CopyError{"read manifest " + reference, Source, Descriptor{}, err}
+	}
+	if err := c.checkRoot(root, reference); err != nil {
+		return Descriptor{}, err
+	}
+	if err := c.copyManifest(ctx, root.Descriptor, &root, 0); err != nil {
+		return Descriptor{}, err
+	}
+	if o.Referrers {
+		if err := c.copyReferrers(ctx); err != nil {
+			return Descriptor{}, err
+		}
+	}
+	return root.Descriptor, nil
+}
+
+// copier is one run of Copy.
+type copier struct {
+	dst              Target
+	src              Reader
+	dstRepo, srcRepo string
+	o                CopyOptions
+	slots            chan struct{} // one for each transfer under way
+	lister           Lister        // the source, if referrers are copied
+
+	mu    sync.Mutex // guards what follows
+	nodes map[nodeKey]*node
+	count int          // references seen
+	held  int64        // bytes of the manifests in memory
+	fresh []Descriptor // manifests whose referrers have not been listed
+
+	progress sync.Mutex // held while o.Progress is called
+}
+
+func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOptions) (*copier, error) {
+	o.Concurrency = cmp.Or(o.Concurrency, 5)
+	o.Attempts = cmp.Or(o.Attempts, 5)
+	o.MaxNodes = cmp.Or(o.MaxNodes, defaultMaxNodes)
+	c := &copier{
+		dst: dst, src: src, dstRepo: dstRepo, srcRepo: srcRepo, o: o,
+		slots: make(chan struct{}, o.Concurrency), nodes: map[nodeKey]*node{},
+	}
+	if o.Referrers {
+		lister, ok := src.(Lister)
+		if !ok {
+			return nil, &CopyError{"list referrers", Source, Descriptor{}, ErrUnsupported}
+		}
+		c.lister = lister
+	}
+	return c, nil
+}
+
+// checkRoot checks that the source gave what was asked for.
+func (c *copier) checkRoot(root Manifest, reference string) error {
+	if IsDigest(reference) && root.Descriptor.Digest != digest.Digest(reference) {
+		return &CopyError{"read manifest " + reference, Source, root.Descriptor, ErrDamaged}
+	}
+	return c.checkManifest(root.Descriptor, root)
+}
+
+// checkManifest checks a manifest against the descriptor that it was asked by.
+func (c *copier) checkManifest(desc Descriptor, m Manifest) error {
+	if err := ValidateDigest(desc.Digest); err != nil {
+		return &CopyError{"read manifest", Source, desc, err}
+	}
+	if desc.Digest.Algorithm().FromBytes(m.Raw) != desc.Digest || int64(len(m.Raw)) != desc.Size {
+		return &CopyError{"read manifest", Source, desc, ErrDamaged}
+	}
+	return nil
+}
+
+// event reports progress.
+func (c *copier) event(kind EventKind, desc Descriptor, n int64) {
+	if c.o.Progress == nil {
+		return
+	}
+	c.progress.Lock()
+	defer c.progress.Unlock()
+	c.o.Progress(Event{kind, desc, n})
+}
+
+// transfer runs f while not too many others run.
+func (c *copier) transfer(ctx context.Context, f func() error) error {
+	select {
+	case c.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-c.slots }()
+	return f()
+}
+
+// absent tells whether an error says that something is not there.
+func absent(err error) bool {
+	return errors.Is(err, ErrBlobUnknown) || errors.Is(err, ErrManifestUnknown) || errors.Is(err, ErrNameUnknown)
+}
