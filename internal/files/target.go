@@ -153,16 +153,19 @@ func outside(p place, name string) (place, error) {
 	return p, nil
 }
 
-// hint explains an error by a symbolic link on the way, which os.Root does not
-// follow out of the folder.
+// hint explains an error by what is on the way to the place: a file, or a
+// symbolic link, which os.Root does not follow out of the folder.
 func (p place) hint(err error) error {
 	if err == nil {
 		return nil
 	}
 	for dir := filepath.Dir(p.name); dir != "."; dir = filepath.Dir(dir) {
 		info, e := p.root.Lstat(dir)
-		if e != nil || info.Mode()&fs.ModeSymlink == 0 {
+		if e != nil || info.IsDir() {
 			continue
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			return fmt.Errorf("%q is not a directory", dir)
 		}
 		if _, e := p.root.Stat(dir); e != nil {
 			return fmt.Errorf("%w: %q is a symbolic link; %s", withoutPath(err), dir, traversalHint)

@@ -1,0 +1,106 @@
+//go:build linux
+
+package files
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Another process swaps a folder for a link to the outside, and back, all the
+// time: nothing may ever arrive outside.
+func TestSwapRace(t *testing.T) {
+	b := newBox(t, TargetOptions{})
+	b.write(t, "out/d/mine", "mine")
+	b.symlink(t, "../outside", "out/link")
+	path := func(name string) string { return filepath.Join(b.dir, "out", name) }
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				unix.Renameat2(unix.AT_FDCWD, path("d"), unix.AT_FDCWD, path("link"), unix.RENAME_EXCHANGE)
+			}
+		}
+	})
+	packed := archive(t, dir("d"), reg("d/sub/evil", "x"), reg("d/evil", "x"))
+	done := 0
+	for i := range 200 {
+		content := fmt.Sprint(i)
+		if _, err := b.target.Restore(t.Context(), "d/f"+content, describeString(content), serve(content, nil)); err == nil {
+			done++
+		}
+		if b.unpack(t, packed) == nil {
+			done++
+		}
+	}
+	close(stop)
+	wg.Wait()
+	t.Logf("%d of 400 succeeded", done)
+	for name := range b.tree(t) {
+		if strings.HasPrefix(name, "outside/") && name != "outside/secret" {
+			t.Errorf("%s arrived outside", name)
+		}
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	b := newBox(t, TargetOptions{})
+	disk := filepath.Join(b.dir, "disk")
+	if err := os.Mkdir(disk, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(disk, 0) })
+	target, err := OpenTarget(disk, TargetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	b.write(t, "disk/f", "good")
+	large := strings.Repeat("x", 2<<20)
+	packed := archive(t, dir("d"), reg("d/a", "a"), reg("d/large", large))
+	for range 2 { // the first failure gives the space back
+		_, err := target.Restore(t.Context(), "f", describeString(large), serve(large, nil))
+		if !errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), ".orlop-") {
+			t.Errorf("file: %v", err)
+		}
+		_, err = target.Restore(t.Context(), "d", describeArchive(packed), serve(packed, nil))
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("directory: %v", err)
+		}
+		b.wantTree(t, map[string]string{"disk": "", "disk/f": "good"})
+	}
+	small := strings.Repeat("x", 900<<10)
+	if _, err := target.Restore(t.Context(), "f", describeString(small), serve(small, nil)); err != nil {
+		t.Errorf("after the failures: %v", err)
+	}
+}
+
+func TestSpecialFilesInTheWay(t *testing.T) {
+	b := newBox(t, TargetOptions{})
+	pipe := filepath.Join(b.dir, "out", "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.target.Restore(t.Context(), "pipe", describeString("x"), serve("x", nil)); err == nil {
+		t.Error("a pipe was replaced")
+	}
+	t.Chdir(filepath.Join(b.dir, "out"))
+	if _, err := Load(t.Context(), []Arg{{"pipe", ""}}, LoadOptions{}); err == nil {
+		t.Error("a pipe was read")
+	}
+}
