@@ -34,6 +34,7 @@ type failure struct {
 	err       error
 	reference string // what the command worked on
 	hint      string // the next step
+	local     bool   // it is about this machine, whatever its code says
 }
 
 func (e *failure) Error() string { return e.err.Error() }
@@ -53,6 +54,24 @@ func about(reference string, err error) error {
 		return nil
 	}
 	return &failure{err: err, reference: reference}
+}
+
+// local marks an error as one of this machine: it may have a code of the
+// specification, yet no registry sent it.
+func local(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{err: err, local: true}
+}
+
+func isLocal(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if f, ok := err.(*failure); ok && f.local {
+			return true
+		}
+	}
+	return false
 }
 
 // details collects what the failures in the chain of err know; the outermost
@@ -109,9 +128,12 @@ func errorCode(err error) string {
 func report(w io.Writer, program string, err error) {
 	out := output.NewPrinter(w)
 	reference, hint := details(err)
-	if e, ok := errors.AsType[*orlop.Error](err); ok {
+	switch e, ok := errors.AsType[*orlop.Error](err); {
+	case ok && !isLocal(err):
 		out.Line("Error response from registry: %s", registryText(e, reference))
-	} else {
+	case ok && isNotFound(e) && reference != "":
+		out.Line("Error: %s: not found", reference)
+	default:
 		out.Line("Error: %s", oneLine(err.Error()))
 	}
 	if u, ok := errors.AsType[*usageError](err); ok && u.usage != "" {

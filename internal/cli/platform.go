@@ -35,7 +35,7 @@ func choosePlatform(ctx context.Context, t *target, m orlop.Manifest, want *ocis
 			have = append(have, platformText(d.Platform))
 		}
 	}
-	return orlop.Descriptor{}, withHint(about(t.typed, fmt.Errorf("%s has no manifest for the platform %s", t.typed, platformText(want))),
+	return orlop.Descriptor{}, withHint(t.about(fmt.Errorf("%s has no manifest for the platform %s", t.typed, platformText(want))),
 		"choose one of: %s", strings.Join(have, ", "))
 }
 

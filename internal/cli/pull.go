@@ -133,7 +133,7 @@ func runPull(ctx context.Context, env *Env, opts *pullOptions) error {
 
 // pullFailure adds the next step to the failures that are particular to pull.
 func pullFailure(env *Env, t *target, err error) error {
-	err = about(t.typed, err)
+	err = t.about(err)
 	switch {
 	case errors.Is(err, files.ErrExists):
 		return withHint(err, "leave out --keep-old-files, or choose another directory by --output")

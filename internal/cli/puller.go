@@ -96,7 +96,7 @@ func (p *puller) descend(ctx context.Context, info orlop.ManifestInfo) error {
 	for _, d := range next {
 		m, err := p.from.Manifest(ctx, p.from.repo, string(d.Digest))
 		if err != nil {
-			return about(p.from.digested(d.Digest), err)
+			return p.from.aboutRef(p.from.digested(d.Digest), err)
 		}
 		if err := p.collect(ctx, m); err != nil {
 			return err
@@ -236,7 +236,7 @@ func (f *fetch) open(ctx context.Context, off int64) (io.ReadCloser, error) {
 	f.task.Set(off)
 	r, err := f.p.from.OpenBlob(ctx, f.p.from.repo, f.desc.Digest, off, -1)
 	if err != nil {
-		return nil, about(f.p.from.digested(f.desc.Digest), err)
+		return nil, f.p.from.aboutRef(f.p.from.digested(f.desc.Digest), err)
 	}
 	return &countingReader{ReadCloser: r, task: f.task}, nil
 }

@@ -68,7 +68,7 @@ func runRepoTags(ctx context.Context, env *Env, opts *repoTagsOptions) error {
 	list := tagList{Tags: []string{}}
 	for tag, err := range t.Tags(ctx, t.repo, opts.last) {
 		if err != nil {
-			return about(t.base, err)
+			return t.aboutRef(t.base, err)
 		}
 		if !opts.excludeDigestTags || !digestTag.MatchString(tag) {
 			list.Tags = append(list.Tags, tag)
@@ -97,7 +97,7 @@ const resolvers = 8
 func sameManifest(ctx context.Context, t *target, tags []string) ([]string, error) {
 	want, err := t.Resolve(ctx, t.repo, t.reference)
 	if err != nil {
-		return nil, about(t.typed, err)
+		return nil, t.about(err)
 	}
 	found := make([]digest.Digest, len(tags))
 	g, ctx := errgroup.WithContext(ctx)
@@ -109,7 +109,7 @@ func sameManifest(ctx context.Context, t *target, tags []string) ([]string, erro
 				return nil // deleted since it was listed
 			}
 			found[i] = d.Digest
-			return about(t.at(tag), err)
+			return t.aboutRef(t.at(tag), err)
 		})
 	}
 	if err := g.Wait(); err != nil {

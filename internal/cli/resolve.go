@@ -70,7 +70,7 @@ func runResolve(ctx context.Context, env *Env, opts *resolveOptions) error {
 func resolve(ctx context.Context, t *target, p *platformOptions) (orlop.Descriptor, error) {
 	if p.parsed == nil {
 		d, err := t.Resolve(ctx, t.repo, t.reference)
-		return d, about(t.typed, err)
+		return d, t.about(err)
 	}
 	m, err := t.manifest(ctx, p)
 	return m.Descriptor, err

@@ -68,6 +68,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 4 not signed in, 5 denied,
 	root.AddCommand(
 		newLoginCommand(env),
 		newLogoutCommand(env),
+		newPushCommand(env),
 		newPullCommand(env),
 		newTagCommand(env),
 		newResolveCommand(env),

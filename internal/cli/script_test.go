@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/orlop/orlop/internal/testenv"
 )
 
 // The test binary plays orlop, and oras as a link to it, in the scripts.
@@ -28,7 +31,18 @@ func TestOffline(t *testing.T) { runScripts(t, "testdata/offline", nil) }
 // TestDistribution runs the scripts that every registry must carry against
 // the reference implementation.
 func TestDistribution(t *testing.T) {
-	runScripts(t, "testdata/registry", map[string]string{"REGISTRY": startDistribution(t)})
+	runScripts(t, "testdata/registry", map[string]string{
+		"REGISTRY": startDistribution(t), "ACCOUNT": "ci", "PASSWORD": "secret",
+	})
+}
+
+// TestOrlopd runs the same scripts against our server, and those of what only
+// it has.
+func TestOrlopd(t *testing.T) {
+	srv := testenv.Start(t, testenv.Options{Log: io.Discard})
+	vars := map[string]string{"REGISTRY": srv.Address, "ACCOUNT": "admin", "PASSWORD": testenv.AdminPassword}
+	t.Run("registry", func(t *testing.T) { runScripts(t, "testdata/registry", vars) })
+	t.Run("orlopd", func(t *testing.T) { runScripts(t, "testdata/orlopd", vars) })
 }
 
 // TestHostile runs the scripts against a registry that answers badly.
@@ -54,11 +68,16 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			for k, v := range vars {
 				e.Setenv(k, v)
 			}
-			return os.MkdirAll(home, 0o700)
+			if err := os.MkdirAll(home, 0o700); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(e.WorkDir, "password"), []byte(vars["PASSWORD"]+"\n"), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
 			"filter": filter,
+			"login":  login,
+			"appid":  appID,
 		},
 	})
 }
@@ -80,6 +99,22 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// login signs in with the user name and the password of a file's two lines:
+// login FILE.
+func login(ts *testscript.TestScript, neg bool, args []string) {
+	id, secret, _ := strings.Cut(strings.TrimSpace(ts.ReadFile(args[0])), "\n")
+	ts.Check(os.WriteFile(ts.MkAbs("secret"), []byte(secret), 0o600))
+	err := ts.Exec("sh", "-c", "orlop login $REGISTRY -u "+id+" --password-stdin <secret")
+	if (err != nil) != neg {
+		ts.Fatalf("login: %v", err)
+	}
+}
+
+// appID sets $APP_ID to what a file holds: appid FILE.
+func appID(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv("APP_ID", strings.TrimSpace(ts.ReadFile(args[0])))
+}
+
 // filter copies a file and replaces what differs from run to run, so that it
 // can be compared: filter FROM TO.
 func filter(ts *testscript.TestScript, neg bool, args []string) {
@@ -87,10 +122,9 @@ func filter(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: filter from to")
 	}
 	text := ts.ReadFile(args[0])
+	text = strings.ReplaceAll(text, ts.Getenv("WORK"), "WORK")
 	text = strings.ReplaceAll(text, ts.Getenv("REGISTRY"), "REGISTRY")
 	text = strings.ReplaceAll(text, ts.Getenv("REPO"), "REPO")
-	text = strings.ReplaceAll(text, ts.Getenv("WORK"), "WORK")
-	text = regexp.MustCompile(`\d{4}-\d\d-\d\dT[\d:]+Z`).ReplaceAllString(text, "TIME")
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 

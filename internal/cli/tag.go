@@ -57,13 +57,13 @@ func runTag(ctx context.Context, env *Env, opts *tagOptions) error {
 	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
 	m, err := t.Manifest(ctx, t.repo, t.reference)
 	if err != nil {
-		return about(t.typed, err)
+		return t.about(err)
 	}
 	out := output.NewPrinter(env.Stdout)
 	out.Line("Tagging [%s] %s", t.kind, t.digested(m.Descriptor.Digest))
 	for _, tag := range opts.tags {
 		if _, err := t.PushManifest(ctx, t.repo, m.Descriptor.MediaType, m.Raw, tag); err != nil {
-			return about(t.at(tag), err)
+			return t.aboutRef(t.at(tag), err)
 		}
 		out.Line("Tagged %s", tag)
 	}

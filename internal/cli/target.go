@@ -128,14 +128,14 @@ func (t *target) needReference() error {
 func (t *target) manifest(ctx context.Context, p *platformOptions) (orlop.Manifest, error) {
 	m, err := t.Manifest(ctx, t.repo, t.reference)
 	if err != nil || p.parsed == nil {
-		return m, about(t.typed, err)
+		return m, t.about(err)
 	}
 	d, err := choosePlatform(ctx, t, m, p.parsed)
 	if err != nil || d.Digest == m.Descriptor.Digest {
 		return m, err
 	}
 	m, err = t.Manifest(ctx, t.repo, string(d.Digest))
-	return m, about(t.digested(d.Digest), err)
+	return m, t.aboutRef(t.digested(d.Digest), err)
 }
 
 // parseRemote parses host/repository[:tag[,tag…]][@digest].
@@ -190,4 +190,24 @@ func (t *target) host() string {
 	}
 	host, _, _ := strings.Cut(t.base, "/")
 	return host
+}
+
+// furtherTags are the tags beside the first.
+func (t *target) furtherTags() []string {
+	if len(t.tags) < 2 {
+		return nil
+	}
+	return t.tags[1:]
+}
+
+// about says that an error is about the target.
+func (t *target) about(err error) error { return t.aboutRef(t.typed, err) }
+
+// aboutRef says that an error is about a reference of the target. What a
+// layout says is no answer of a registry.
+func (t *target) aboutRef(reference string, err error) error {
+	if t.kind == kindLayout {
+		err = local(err)
+	}
+	return about(reference, err)
 }

@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/pflag"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/files"
+)
+
+// packOptions describe an artifact to be made of files.
+type packOptions struct {
+	files                 []string // arguments
+	artifactType          string
+	artifactPlatform      string
+	config                string
+	annotations           []string
+	annotationFile        string
+	imageSpec             string
+	disablePathValidation bool
+}
+
+// unknownArtifact is the type of an artifact that has none, as ORAS names it.
+const unknownArtifact = "application/vnd.unknown.artifact.v1"
+
+func (o *packOptions) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.artifactType, "artifact-type", "", "type of the artifact, a media type")
+	fs.StringVar(&o.artifactPlatform, "artifact-platform", "", "platform of the artifact: `os[/arch][/variant][:os_version]`")
+	fs.StringVar(&o.config, "config", "", "configuration: `path[:type]`; /dev/null (NUL on Windows) is the empty one")
+	fs.StringArrayVarP(&o.annotations, "annotation", "a", nil, "annotation of the manifest: `key=value`; may be repeated")
+	fs.StringVar(&o.annotationFile, "annotation-file", "", "JSON `FILE` with the annotations of manifest, configuration and files")
+	fs.StringVar(&o.imageSpec, "image-spec", "", "version of the manifest: v1.1 or v1.0 (default v1.1, or v1.0 for --config without --artifact-type)")
+	fs.BoolVar(&o.disablePathValidation, "disable-path-validation", false, "accept absolute paths")
+	// The flags of 2020.
+	fs.StringVar(&o.config, "manifest-config", "", "as --config")
+	fs.StringVar(&o.annotationFile, "manifest-annotations", "", "as --annotation-file")
+	fs.MarkHidden("manifest-config")
+	fs.MarkHidden("manifest-annotations")
+}
+
+func (o *packOptions) validate() error {
+	switch {
+	case o.imageSpec != "" && o.imageSpec != "v1.0" && o.imageSpec != "v1.1":
+		return fmt.Errorf("invalid --image-spec %q: supported are v1.1 and v1.0", o.imageSpec)
+	case o.artifactPlatform != "" && o.config != "":
+		return errors.New("--artifact-platform and --config cannot be used together")
+	case o.annotationFile != "" && len(o.annotations) > 0:
+		return errors.New("--annotation and --annotation-file cannot be used together")
+	}
+	if o.artifactPlatform != "" {
+		if _, err := parsePlatform(o.artifactPlatform); err != nil {
+			return err
+		}
+	}
+	_, err := o.manifestAnnotations()
+	return err
+}
+
+// manifestAnnotations parses the values of --annotation.
+func (o *packOptions) manifestAnnotations() (map[string]string, error) {
+	m := map[string]string{}
+	for _, s := range o.annotations {
+		k, v, ok := strings.Cut(s, "=")
+		if !ok || k == "" {
+			return nil, fmt.Errorf("invalid --annotation %q: want key=value", s)
+		}
+		if _, twice := m[k]; twice {
+			return nil, fmt.Errorf("--annotation %s is given twice", k)
+		}
+		m[k] = v
+	}
+	return m, nil
+}
+
+// The keys of an annotation file that are no file names.
+const (
+	annotationsOfConfig   = "$config"
+	annotationsOfManifest = "$manifest"
+)
+
+// allAnnotations returns the annotations by what they belong to: a file, or
+// one of the two keys above.
+func (o *packOptions) allAnnotations() (map[string]map[string]string, error) {
+	if o.annotationFile == "" {
+		m, err := o.manifestAnnotations()
+		return map[string]map[string]string{annotationsOfManifest: m}, err
+	}
+	raw, err := os.ReadFile(o.annotationFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the annotations: %w", err)
+	}
+	var all map[string]map[string]string
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, withHint(fmt.Errorf("read the annotations %s: %w", o.annotationFile, err),
+			`write it as {"$manifest": {"key": "value"}, "$config": {…}, "FILE": {…}}`)
+	}
+	return all, nil
+}
+
+// pack reads the files and makes the manifest. The caller closes the source.
+func (o *packOptions) pack(ctx context.Context, env *Env, onFile func(string)) (*files.Source, orlop.Manifest, error) {
+	args, err := fileArgs(o.files)
+	if err != nil {
+		return nil, orlop.Manifest{}, err
+	}
+	annotations, err := o.allAnnotations()
+	if err != nil {
+		return nil, orlop.Manifest{}, err
+	}
+	src, err := files.Load(ctx, args, files.LoadOptions{
+		AllowAbsolute: o.disablePathValidation,
+		Annotations:   annotations,
+		OnFile:        onFile,
+	})
+	if err != nil {
+		return nil, orlop.Manifest{}, err
+	}
+	m, err := o.packManifest(env, src, annotations[annotationsOfManifest])
+	if err != nil {
+		src.Close()
+		return nil, orlop.Manifest{}, err
+	}
+	return src, m, nil
+}
+
+func (o *packOptions) packManifest(env *Env, src *files.Source, annotations map[string]string) (orlop.Manifest, error) {
+	created, err := now(env)
+	if err != nil {
+		return orlop.Manifest{}, err
+	}
+	p := orlop.PackOptions{ArtifactType: o.artifactType, Layers: src.Layers(), Annotations: annotations, Created: created}
+	if p.Config, err = o.addConfig(src); err != nil {
+		return orlop.Manifest{}, err
+	}
+	switch {
+	case o.imageSpec == "v1.0", o.imageSpec == "" && o.config != "" && o.artifactType == "":
+		p.ImageSpec = orlop.ImageSpecV10
+	case p.ArtifactType == "" && o.config == "":
+		p.ArtifactType = unknownArtifact
+	}
+	m, blobs, err := orlop.Pack(p)
+	if err != nil {
+		return orlop.Manifest{}, err
+	}
+	for _, b := range blobs {
+		src.AddBlob(b.Content, b.Descriptor)
+	}
+	src.SetManifest(m)
+	return m, nil
+}
+
+// addConfig adds the configuration that the flags ask for, nil if none.
+func (o *packOptions) addConfig(src *files.Source) (*orlop.Descriptor, error) {
+	switch {
+	case o.config != "":
+		arg, err := files.ParseArg(o.config, runtime.GOOS == "windows")
+		if err != nil {
+			return nil, &usageError{err: fmt.Errorf("--config: %w", err)}
+		}
+		d, err := src.AddConfig(arg.Path, arg.MediaType)
+		if err != nil {
+			return nil, fmt.Errorf("read the configuration: %w", err)
+		}
+		return &d, nil
+	case o.artifactPlatform != "":
+		return platformConfig(src, o.artifactPlatform)
+	}
+	return nil, nil
+}
+
+// platformConfig adds an image configuration that names a platform only.
+func platformConfig(src *files.Source, platform string) (*orlop.Descriptor, error) {
+	p, err := parsePlatform(platform)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	d := orlop.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	src.AddBlob(raw, d)
+	return &d, nil
+}
+
+// fileArgs parses FILE[:TYPE] arguments.
+func fileArgs(raw []string) ([]files.Arg, error) {
+	args := make([]files.Arg, len(raw))
+	for i, s := range raw {
+		arg, err := files.ParseArg(s, runtime.GOOS == "windows")
+		if err != nil {
+			return nil, &usageError{err: err}
+		}
+		args[i] = arg
+	}
+	return args, nil
+}
+
+// now is the time that a manifest is made: that of SOURCE_DATE_EPOCH if it is
+// set (reproducible-builds.org), so that the same files give the same digest.
+func now(env *Env) (time.Time, error) {
+	epoch := env.Getenv("SOURCE_DATE_EPOCH")
+	if epoch == "" {
+		return time.Now(), nil
+	}
+	seconds, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil {
+		return time.Time{}, usagef("SOURCE_DATE_EPOCH is no number of seconds: %q", epoch)
+	}
+	return time.Unix(seconds, 0), nil
+}
