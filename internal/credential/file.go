@@ -135,7 +135,8 @@ func replace(path string, o object) error {
 		os.Remove(temp)
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	syncDir(filepath.Dir(path))
+	return nil
 }
 
 // writeNew writes a new file that only the owner of old, if that exists, or
@@ -155,14 +156,14 @@ func writeNew(path, old string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncDir makes a rename durable. Windows has no such call.
-func syncDir(dir string) error {
+// syncDir makes a rename durable where the system can do that. Without it a
+// power cut brings back the old file.
+func syncDir(dir string) {
 	if runtime.GOOS == "windows" {
-		return nil
+		return
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+	if d, err := os.Open(dir); err == nil {
+		d.Sync()
+		d.Close()
 	}
-	return errors.Join(d.Sync(), d.Close())
 }
