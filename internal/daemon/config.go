@@ -10,20 +10,20 @@ func newConfig(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Look at the configuration",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use:   "check",
 			Short: "Tell everything that is wrong with the configuration",
-			Args:  cobra.NoArgs,
+			Args:  noArgs,
 			RunE:  func(cmd *cobra.Command, _ []string) error { return runConfigCheck(cmd, env) },
 		},
 		&cobra.Command{
 			Use:   "print",
 			Short: "Print the configuration in effect as YAML, with the origin of each value",
-			Args:  cobra.NoArgs,
+			Args:  noArgs,
 			RunE:  func(cmd *cobra.Command, _ []string) error { return runConfigPrint(cmd, env) },
 		},
 	)

@@ -89,23 +89,32 @@ that --config names (data).`,
 		Example: `  orlopd
   orlopd --listen 0.0.0.0:5000 --tls auto --data /var/lib/orlop
   orlopd config print`,
-		Args: cobra.NoArgs, RunE: serve,
+		Args: noArgs, RunE: serve,
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &useError{err, fmt.Sprintf("run %q", cmd.CommandPath()+" --help")}
+		return &useError{err, helpHint(cmd)}
 	})
 	addFlags(root.PersistentFlags())
 	root.AddCommand(
-		&cobra.Command{Use: "serve", Short: "Serve the registry", Args: cobra.NoArgs, RunE: serve},
+		&cobra.Command{Use: "serve", Short: "Serve the registry", Args: noArgs, RunE: serve},
 		newConfig(env),
-		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		&cobra.Command{Use: "version", Short: "Print the version", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(env.Stdout, "orlopd", buildVersion())
 			return err
 		}},
 	)
 	return root
 }
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return &useError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath()), helpHint(cmd)}
+}
+
+func helpHint(cmd *cobra.Command) string { return fmt.Sprintf("run %q", cmd.CommandPath()+" --help") }
 
 func runServe(cmd *cobra.Command, env *Env) error {
 	effective, err := load(cmd, env)

@@ -199,6 +199,7 @@ func fill(body io.Reader, buf []byte) (n int, err error) {
 // object is never without one. Until the object is synced the row keeps the
 // content that was acknowledged.
 func (u *upload) spill() (err error) {
+	ctx := context.WithoutCancel(u.ctx) // what arrived of a body that was cut is kept
 	if u.digest, err = blob.NewDigester(); err != nil {
 		return err
 	}
@@ -207,13 +208,13 @@ func (u *upload) spill() (err error) {
 	if !u.known {
 		row.State = []byte{stateContent}
 	}
-	if err := u.save(u.ctx, row); err != nil {
+	if err := u.save(ctx, row); err != nil {
 		return err
 	}
-	if err := u.r.blobs.Delete(u.ctx, row.Key); err != nil { // of a spill that was cut
+	if err := u.r.blobs.Delete(ctx, row.Key); err != nil { // of a spill that was cut
 		return translate(err, nil)
 	}
-	if u.w, err = u.r.blobs.Create(u.ctx, row.Key); err != nil {
+	if u.w, err = u.r.blobs.Create(ctx, row.Key); err != nil {
 		return translate(err, nil)
 	}
 	small := u.small

@@ -17,12 +17,12 @@ import (
 	"sync/atomic"
 
 	"github.com/orlop/orlop/internal/acrapi"
+	"github.com/orlop/orlop/internal/adminapi"
 	"github.com/orlop/orlop/internal/authn"
 	blobfs "github.com/orlop/orlop/internal/blob/fs"
 	"github.com/orlop/orlop/internal/config"
 	"github.com/orlop/orlop/internal/distapi"
 	"github.com/orlop/orlop/internal/gate"
-	"github.com/orlop/orlop/internal/meta"
 	"github.com/orlop/orlop/internal/meta/sqlmeta"
 	"github.com/orlop/orlop/internal/registry"
 	"github.com/orlop/orlop/internal/tokenapi"
@@ -35,6 +35,7 @@ type Server struct {
 
 	dir         *dataDir
 	db          *sqlmeta.DB
+	blobs       *blobfs.Store
 	engine      *registry.Service
 	newPassword string // of the user admin, if Open generated one
 	tls         *tls.Config
@@ -82,15 +83,14 @@ func (s *Server) openEngine(ctx context.Context) (err error) {
 	if s.db, err = sqlmeta.Open(ctx, s.dir.join("orlop.db"), sqlmeta.Options{}); err != nil {
 		return err
 	}
-	blobs, err := blobfs.Open(s.dir.join("blobs"), blobfs.Options{})
-	if err != nil {
+	if s.blobs, err = blobfs.Open(s.dir.join("blobs"), blobfs.Options{}); err != nil {
 		return err
 	}
 	small := int(s.cfg.SmallBlobSize)
 	if small == 0 {
 		small = -1 // none
 	}
-	s.engine, err = registry.New(s.db, blobs, registry.Options{SmallBlob: small, Log: s.log})
+	s.engine, err = registry.New(s.db, s.blobs, registry.Options{SmallBlob: small, Log: s.log})
 	return err
 }
 
@@ -100,7 +100,7 @@ func (s *Server) openAPIs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.newPassword, err = ident.EnsureAdmin(ctx, meta.DefaultRegistry, string(s.cfg.AdminPassword)); err != nil {
+	if s.newPassword, err = ident.EnsureAdmin(ctx, string(s.cfg.AdminPassword)); err != nil {
 		return fmt.Errorf("user admin: %w", err)
 	}
 	s.gate = gate.New(gate.Options{Authn: ident, TrustedProxies: s.cfg.TrustedProxy, Log: s.log})
@@ -109,8 +109,8 @@ func (s *Server) openAPIs(ctx context.Context) error {
 		BodyIdle: s.cfg.TransferTimeout,
 	})
 	s.acr = acrapi.New(acrapi.Options{Engine: s.engine.Registry, Gate: s.gate})
-	s.token = tokenapi.New(ident, s.gate)
-	s.admin = http.NotFoundHandler()
+	s.token = tokenapi.New(tokenapi.Options{Authn: ident, Gate: s.gate})
+	s.admin = adminapi.New(adminapi.Options{Authn: ident, Gate: s.gate})
 	return nil
 }
 
@@ -148,6 +148,9 @@ func (s *Server) Close() error {
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
+	}
+	if s.blobs != nil {
+		errs = append(errs, s.blobs.Close())
 	}
 	if s.dir != nil {
 		errs = append(errs, s.dir.close()) // last: it lets the next server in

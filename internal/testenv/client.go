@@ -17,6 +17,16 @@ import (
 // client returns a client that trusts the server and follows no redirect.
 func (s *Server) client(t testing.TB) *http.Client {
 	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.http == nil {
+		s.http = s.newClient(t)
+	}
+	return s.http
+}
+
+func (s *Server) newClient(t testing.TB) *http.Client {
+	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	if s.CAFile != "" {
 		raw, err := os.ReadFile(s.CAFile)

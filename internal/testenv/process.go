@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,9 +25,9 @@ const ready = time.Minute
 // Process is a server that runs as a process of its own.
 type Process struct {
 	Server
-	Stdout string // what it printed before it was ready
 	cmd    *exec.Cmd
 	exited chan error
+	output strings.Builder // see Output
 }
 
 // ProcessOptions say how a process is to be started. The zero value is the
@@ -36,6 +37,8 @@ type ProcessOptions struct {
 	Args []string  // more arguments
 	Env  []string  // more environment
 	Log  io.Writer // receives standard error; nil is the log of the test
+
+	NoPassword bool // give no password; the server generates one
 }
 
 // StartProcess builds orlopd, once for all tests of the process, and starts
@@ -48,8 +51,14 @@ func StartProcess(t testing.TB, o ProcessOptions) *Process {
 	if o.Log == nil {
 		o.Log = testLog{t}
 	}
-	cmd := exec.Command(Binary(t, "orlopd"), append([]string{"--listen", "127.0.0.1:0", "--data", o.Data}, o.Args...)...)
-	cmd.Env = append(withoutOrlop(os.Environ()), "ORLOPD_ADMIN_PASSWORD="+AdminPassword)
+	if !slices.Contains(o.Args, "--listen") {
+		o.Args = append(o.Args, "--listen", "127.0.0.1:0")
+	}
+	cmd := exec.Command(Binary(t, "orlopd"), append([]string{"--data", o.Data}, o.Args...)...)
+	cmd.Env = withoutOrlop(os.Environ())
+	if !o.NoPassword {
+		cmd.Env = append(cmd.Env, "ORLOPD_ADMIN_PASSWORD="+AdminPassword)
+	}
 	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stderr = o.Log
 	cmd.WaitDelay = time.Second
@@ -70,25 +79,29 @@ func StartProcess(t testing.TB, o ProcessOptions) *Process {
 	return p
 }
 
-// readAddress reads what the server prints until it has told its address, and
-// the rest in the background.
+// readAddress reads what the server prints, until it has told its address and
+// how to push, which is the last thing it prints.
 func (p *Process) readAddress(t testing.TB, stdout *bufio.Reader) {
 	t.Helper()
-	for p.Address == "" {
+	for last := false; !last; {
 		line, err := stdout.ReadString('\n')
-		p.Stdout += line
+		p.output.WriteString(line)
 		if err != nil {
 			t.Fatalf("orlopd ended before it told its address: %v", err)
 		}
 		if url, ok := strings.CutPrefix(strings.TrimSpace(line), "Orlop serves "); ok {
 			p.Scheme, p.Address, _ = strings.Cut(url, "://")
 		}
+		last = strings.Contains(line, "orlop push")
 	}
 	if p.Scheme == "https" {
 		p.CAFile = filepath.Join(p.Data, "tls", "ca.pem")
 	}
 	go func() { _, _ = io.Copy(io.Discard, stdout) }()
 }
+
+// Output is what the server printed when it started.
+func (p *Process) Output() string { return p.output.String() }
 
 func (p *Process) awaitReady(t testing.TB) {
 	t.Helper()

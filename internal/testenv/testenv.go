@@ -37,6 +37,9 @@ type Server struct {
 	Data    string // data directory
 	CAFile  string // authority of the certificates; "" without TLS
 	stop    func()
+
+	mu   sync.Mutex
+	http *http.Client // guarded by mu; made when first used
 }
 
 // URL returns the address of a path on the server.

@@ -1,0 +1,25 @@
+package test
+
+import (
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountSmall mounts a file system in memory of the given size until the end of
+// the test.
+func mountSmall(t *testing.T, size string) string {
+	t.Helper()
+	need(t, os.Geteuid() == 0, "mounting a small file system needs root")
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		need(t, false, "cannot mount a tmpfs: "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	return dir
+}
