@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Runs the conformance suite of the distribution specification, with every
-# option on, against orlopd on its embedded default.
+# option on, against orlopd on its embedded default. Only sparse manifests have
+# to be allowed: the specification leaves them to the registry, and the suite
+# wants them taken.
 #
 # usage: test/conformance.sh [RESULTS-DIRECTORY]     needs bin/orlopd, and conformance on PATH
 set -euo pipefail
@@ -10,7 +12,7 @@ results=$(realpath -m "${1:-$work/results}")
 mkdir -p "$results"
 
 export ORLOPD_ADMIN_PASSWORD=conformance-admin-password
-start_orlopd
+start_orlopd --sparse-manifests
 
 export OCI_VERSION=dev OCI_REGISTRY=$REGISTRY OCI_TLS=disabled OCI_RESULTS_DIR=$results
 export OCI_USERNAME=admin OCI_PASSWORD=$ORLOPD_ADMIN_PASSWORD
@@ -18,5 +20,8 @@ export OCI_DATA_SPARSE=true
 cd "$work"
 status=0
 conformance >"$work/conformance.log" 2>&1 || status=$?
-sed -n '/^Configuration/,$!p' "$work/conformance.log" | tail -n 60
+sed -n '/^OCI Conformance Result/,$p' "$work/conformance.log"
 [ "$status" -eq 0 ] || fail "the suite failed"
+for outcome in Skip Disabled FAIL Error; do
+  grep -q "^  $outcome\.*: *0$" "$work/conformance.log" || fail "not every test ran: $outcome"
+done

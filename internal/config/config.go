@@ -51,6 +51,8 @@ type Config struct {
 	AdminPassword     Secret // "": keep it, or generate one at the first start
 	AdminPasswordFile string // a file that holds AdminPassword
 
+	SparseManifests bool // accept manifests whose blobs are not there
+
 	SmallBlobSize int64 // bytes; blobs up to this size are kept in the metadata database
 
 	LogLevel  slog.Level

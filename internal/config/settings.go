@@ -51,6 +51,7 @@ func Settings() []Setting {
 		text("tls-key", "TLS", "FILE", "private key of tls-cert, PEM", func(c *Config) *string { return &c.TLSKey }),
 		text("data", "Storage", "DIR", "directory for everything the registry keeps", func(c *Config) *string { return &c.Data }),
 		size("small-blob-size", "Storage", "blobs up to this size are kept in the metadata database", func(c *Config) *int64 { return &c.SmallBlobSize }),
+		toggle("sparse-manifests", "Storage", "accept manifests that name blobs which are not in the repository", func(c *Config) *bool { return &c.SparseManifests }),
 		secretFromEnv("admin-password", "Access", "password of the user admin; generated at the first start if none is given", func(c *Config) *Secret { return &c.AdminPassword }),
 		text("admin-password-file", "Access", "FILE", "file that holds the password of the user admin", func(c *Config) *string { return &c.AdminPasswordFile }),
 		toggle("anonymous-pull", "Access", "let everybody pull without signing in", func(c *Config) *bool { return &c.AnonymousPull }),

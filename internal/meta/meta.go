@@ -49,6 +49,8 @@ type Manifest struct {
 	ImageSize    int64
 	Architecture string
 	OS           string
+	// Sparse lets Blobs be missing from the repository.
+	Sparse bool
 }
 
 // Upload is a resumable upload that has received bytes.

@@ -169,6 +169,7 @@ func (r *Registry) parse(ctx context.Context, repo string, p PutManifest) (meta.
 			ArtifactType: info.ArtifactType, Annotations: info.Annotations,
 		},
 		Raw:       p.Raw,
+		Sparse:    r.opts.Sparse,
 		ImageSize: int64(len(p.Raw)),
 	}
 	if info.Subject != nil {

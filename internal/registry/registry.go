@@ -31,6 +31,8 @@ type Options struct {
 	// CacheBytes bounds the memory that hot manifests, small blobs and tags
 	// take; 24 MiB if 0.
 	CacheBytes int64
+	// Sparse accepts manifests whose blobs are not all in the repository.
+	Sparse bool
 	// UploadLife is how long an upload may be resumed; 7 days if 0.
 	UploadLife time.Duration
 	Now        func() time.Time // the clock; time.Now if nil

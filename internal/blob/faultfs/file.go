@@ -95,6 +95,10 @@ func (f *file) Sync() error {
 // Writeback implements fsys.File.
 func (f *file) Writeback(off, n int64) {}
 
+// Direct implements fsys.File. What is written directly is no more durable than
+// the rest until it is synced.
+func (f *file) Direct(on bool) bool { return true }
+
 // Close implements fsys.File.
 func (f *file) Close() error { return nil }
 

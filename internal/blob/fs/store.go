@@ -44,18 +44,27 @@ const (
 // small enough to be done by the time a big upload is committed.
 const defaultWriteback = 8 << 20
 
+// Large objects are written past the system's cache from defaultDirect on: they
+// would push out what is read often, and filling the cache costs more than
+// hashing (docs/design/0004-direct-writes.md).
+const defaultDirect = 32 << 20
+
 // Options of a Store.
 type Options struct {
 	// Writeback is after how many bytes of an object the system is asked to
 	// begin to write them to the disk, so that little is left to do when the
 	// object is synced. 0 is 8 MiB; negative is never.
 	Writeback int64
+	// DirectFrom is the offset in an object from which on it is written past
+	// the system's cache, where the system can. 0 is 32 MiB; negative is never.
+	DirectFrom int64
 }
 
 // Store keeps objects in a directory tree.
 type Store struct {
 	files     fsys.FS
 	writeback int64
+	direct    int64    // negative: never
 	shards    sync.Map // names of the directories in data that are durable
 }
 
@@ -78,7 +87,10 @@ func Open(dir string, o Options) (*Store, error) {
 
 // OpenFS opens a store in any file system. Closing the store closes it.
 func OpenFS(files fsys.FS, o Options) (*Store, error) {
-	s := &Store{files: files, writeback: o.Writeback}
+	s := &Store{files: files, writeback: o.Writeback, direct: o.DirectFrom}
+	if s.direct == 0 {
+		s.direct = defaultDirect
+	}
 	if o.Writeback == 0 {
 		s.writeback = defaultWriteback
 	}

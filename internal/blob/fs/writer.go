@@ -5,6 +5,7 @@ import (
 	"fmt"
 	iofs "io/fs"
 	"path"
+	"syscall"
 
 	"github.com/orlop/orlop/internal/blob"
 	"github.com/orlop/orlop/internal/blob/fs/fsys"
@@ -20,6 +21,8 @@ type writer struct {
 	started int64 // up to here the system has been asked to write to the disk
 	named   bool  // the upload's name is durable
 	closed  bool
+	direct  bool  // writes go past the cache
+	refused bool  // the file system has refused that
 	err     error // the failure after which nothing goes
 }
 
@@ -30,8 +33,13 @@ func (w *writer) Write(p []byte) (int, error) {
 	if err := w.usable(); err != nil {
 		return 0, err
 	}
-	n, err := w.file.Write(p)
-	w.size += int64(n)
+	n, err := w.writeDirect(p)
+	if err == nil && n < len(p) {
+		var more int
+		more, err = w.file.Write(p[n:])
+		n += more
+		w.size += int64(more)
+	}
 	if err != nil {
 		return n, w.fail("write", err)
 	}
@@ -40,6 +48,40 @@ func (w *writer) Write(p []byte) (int, error) {
 		w.started = w.size
 	}
 	return n, nil
+}
+
+// Direct writes are whole blocks, and long enough to be worth it.
+const (
+	directBlock = 4 << 10
+	directMin   = 1 << 20
+)
+
+// writeDirect writes as much of p past the system's cache as it may, and leaves
+// the rest to an ordinary write.
+func (w *writer) writeDirect(p []byte) (int, error) {
+	from := w.store.direct
+	n := len(p) / directBlock * directBlock
+	want := from >= 0 && w.size >= from && w.size%directBlock == 0 && n >= directMin && !w.refused
+	if want != w.direct {
+		w.direct = w.file.Direct(want) && want
+		w.refused = want && !w.direct
+	}
+	if !w.direct {
+		return 0, nil
+	}
+	n, err := w.file.Write(p[:n])
+	w.size += int64(n)
+	w.started = w.size
+	if errors.Is(err, syscall.EINVAL) { // not on this file system after all
+		w.refused, w.direct = true, false
+		w.file.Direct(false)
+		return n, nil
+	}
+	if err == nil && n < len(p) {
+		w.direct = false
+		w.file.Direct(false)
+	}
+	return n, err
 }
 
 // Sync implements blob.Writer.

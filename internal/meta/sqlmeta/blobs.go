@@ -72,13 +72,32 @@ func (tx *Tx) insertBlob(registry int64, dgst []byte, b meta.Blob) (int64, error
 	return id, err
 }
 
-// link lets a repository serve a blob, and puts off the blob's review.
+// link lets a repository serve a blob, gives it to the manifests that have been
+// waiting for it, and puts off its review.
 func (tx *Tx) link(registry, repo, blob int64) error {
 	if _, err := tx.exec(`INSERT INTO repository_blobs (repo_id, blob_id, registry_id, linked) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 		repo, blob, registry, micros(tx.db.now())); err != nil {
 		return err
 	}
+	if tx.db.sparse.Load() {
+		if err := tx.fill(registry, repo, blob); err != nil {
+			return err
+		}
+	}
 	return tx.reviewBlob(registry, blob)
+}
+
+// fill gives a blob to the manifests of a repository that have been waiting for
+// it.
+func (tx *Tx) fill(registry, repo, blob int64) error {
+	n, err := tx.exec(`INSERT INTO manifest_blobs (blob_id, manifest_id, registry_id)
+		SELECT b.id, m.manifest_id, $3 FROM blobs b JOIN missing_blobs m ON m.repo_id = $2 AND m.blob_digest = b.digest
+		WHERE b.id = $1 ON CONFLICT DO NOTHING`, blob, repo, registry)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = tx.exec(`DELETE FROM missing_blobs WHERE repo_id = $2 AND blob_digest = (SELECT digest FROM blobs WHERE id = $1)`, blob, repo)
+	return err
 }
 
 func (tx *Tx) reviewBlob(registry, blob int64) error {

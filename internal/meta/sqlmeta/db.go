@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -64,6 +65,9 @@ type DB struct {
 	stop  chan struct{}
 	done  chan struct{}
 
+	// sparse tells whether any manifest may be waiting for blobs.
+	sparse atomic.Bool
+
 	closing sync.Once
 	ids     idMaker
 }
@@ -101,7 +105,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	db.read.SetMaxIdleConns(o.Readers)
 	writer, err := newWriter(db)
 	if err == nil {
-		err = db.startIDs(ctx)
+		err = errors.Join(db.startIDs(ctx), db.startSparse(ctx))
 	}
 	if err != nil {
 		db.write.Close()
@@ -120,6 +124,14 @@ func (db *DB) startIDs(ctx context.Context) error {
 		coalesce((SELECT max(id) FROM repositories), 0), coalesce((SELECT max(id) FROM blobs), 0),
 		coalesce((SELECT max(id) FROM manifests), 0), coalesce((SELECT max(id) FROM tag_history), 0))`).Scan(&last)
 	db.ids.last.Store(last)
+	return err
+}
+
+// startSparse finds out whether manifests are waiting for blobs.
+func (db *DB) startSparse(ctx context.Context) error {
+	var waiting bool
+	err := db.row(ctx, `SELECT EXISTS (SELECT 1 FROM missing_blobs)`).Scan(&waiting)
+	db.sparse.Store(waiting)
 	return err
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop/internal/meta"
 )
@@ -33,8 +32,9 @@ func (e *SizeError) Error() string {
 }
 
 // PutManifest stores a manifest, its edges and its tags in a repository, which
-// it makes if absent. A blob that is not linked there gives a MissingError.
-// Children of an index may be missing; they are joined when they arrive.
+// it makes if absent. A blob that is not linked there gives a MissingError
+// unless the manifest may be sparse. Children of an index may be missing. What
+// is missing is joined when it arrives.
 // Pushing the same manifest again only moves the tags.
 func (tx *Tx) PutManifest(registry int64, repo string, m meta.Manifest, tags []string, actor string) error {
 	repoID, err := tx.ensureRepository(registry, repo)
@@ -68,7 +68,7 @@ func (tx *Tx) manifestID(repo int64, dgst []byte) (int64, error) {
 }
 
 func (tx *Tx) insertManifest(registry, repo int64, dgst []byte, m meta.Manifest) (int64, error) {
-	blobs, err := tx.linkedBlobs(registry, repo, m.Blobs)
+	blobs, missing, err := tx.linkedBlobs(registry, repo, m)
 	if err != nil {
 		return 0, err
 	}
@@ -78,6 +78,12 @@ func (tx *Tx) insertManifest(registry, repo int64, dgst []byte, m meta.Manifest)
 	}
 	for _, blob := range blobs {
 		if _, err := tx.exec(`INSERT INTO manifest_blobs (blob_id, manifest_id, registry_id) VALUES ($1, $2, $3)`, blob, id, registry); err != nil {
+			return 0, err
+		}
+	}
+	for _, d := range missing {
+		tx.db.sparse.Store(true)
+		if _, err := tx.exec(`INSERT INTO missing_blobs (repo_id, blob_digest, manifest_id, registry_id) VALUES ($1, $2, $3, $4)`, repo, d, id, registry); err != nil {
 			return 0, err
 		}
 	}
@@ -109,29 +115,32 @@ func (tx *Tx) insertManifestRow(registry, repo, id int64, dgst []byte, m meta.Ma
 	return err
 }
 
-// linkedBlobs returns the ids of blobs that must be linked to the repository.
-func (tx *Tx) linkedBlobs(registry, repo int64, blobs []ocispec.Descriptor) ([]int64, error) {
-	ids := make([]int64, 0, len(blobs))
-	for _, d := range blobs {
+// linkedBlobs returns the ids of the manifest's blobs, which must be linked to
+// the repository, and the digests of those that are not if it may be sparse.
+func (tx *Tx) linkedBlobs(registry, repo int64, m meta.Manifest) (ids []int64, missing [][]byte, err error) {
+	ids = make([]int64, 0, len(m.Blobs))
+	for _, d := range m.Blobs {
 		dgst, err := packDigest(d.Digest)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		var id, size int64
 		err = tx.row(`SELECT b.id, b.size FROM blobs b JOIN repository_blobs l ON l.blob_id = b.id AND l.repo_id = $2
 			WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&id, &size)
-		if errors.Is(err, ErrNotFound) {
-			return nil, &MissingError{d.Digest}
-		}
-		if err == nil && size != d.Size {
-			return nil, &SizeError{Digest: d.Digest, Said: d.Size, Stored: size}
-		}
-		if err != nil {
-			return nil, err
+		switch {
+		case errors.Is(err, ErrNotFound) && m.Sparse:
+			missing = append(missing, dgst)
+			continue
+		case errors.Is(err, ErrNotFound):
+			return nil, nil, &MissingError{d.Digest}
+		case err != nil:
+			return nil, nil, err
+		case size != d.Size:
+			return nil, nil, &SizeError{Digest: d.Digest, Said: d.Size, Stored: size}
 		}
 		ids = append(ids, id)
 	}
-	return ids, nil
+	return ids, missing, nil
 }
 
 // adopt records the children of an index: those that are there as edges, the

@@ -137,3 +137,5 @@ func (f file) Size() (int64, error) {
 func (f file) Sync() error { return syncData(f.File) }
 
 func (f file) Writeback(off, n int64) { writeback(f.File, off, n) }
+
+func (f file) Direct(on bool) bool { return direct(f.File, on) }

@@ -50,6 +50,10 @@ type File interface {
 	// Writeback asks the system to begin to write a part of the file to the
 	// disk. It is a hint, promises nothing and does not fail.
 	Writeback(off, n int64)
+	// Direct makes later writes go past the system's cache, or through it again.
+	// It reports whether that is so. Direct writes start and end at multiples
+	// of 4 KiB; a system may still refuse them with EINVAL.
+	Direct(on bool) bool
 }
 
 // Info describes a file.

@@ -38,3 +38,24 @@ func writeback(f *os.File, off, n int64) {
 		_ = unix.SyncFileRange(int(fd), off, n, unix.SYNC_FILE_RANGE_WRITE)
 	})
 }
+
+// direct sets or clears O_DIRECT, which some file systems refuse.
+func direct(f *os.File, on bool) bool {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ok := false
+	_ = conn.Control(func(fd uintptr) {
+		flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
+		if err != nil {
+			return
+		}
+		if flags &^= unix.O_DIRECT; on {
+			flags |= unix.O_DIRECT
+		}
+		_, err = unix.FcntlInt(fd, unix.F_SETFL, flags)
+		ok = err == nil
+	})
+	return ok
+}

@@ -105,6 +105,17 @@ CREATE TABLE missing_children (
 ) WITHOUT ROWID;
 CREATE INDEX missing_children_parent ON missing_children (parent_id);
 
+-- Blobs of a manifest that are not there (a sparse manifest); they become rows
+-- of manifest_blobs when they are linked to the repository.
+CREATE TABLE missing_blobs (
+	repo_id     INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+	blob_digest BLOB NOT NULL,
+	manifest_id INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,
+	registry_id INTEGER NOT NULL,
+	PRIMARY KEY (repo_id, blob_digest, manifest_id)
+) WITHOUT ROWID;
+CREATE INDEX missing_blobs_manifest ON missing_blobs (manifest_id);
+
 CREATE TABLE tags (
 	repo_id     INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
 	name        TEXT NOT NULL,
