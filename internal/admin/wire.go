@@ -14,8 +14,10 @@ const Scope = "registry:principals:manage"
 type NewServicePrincipal struct {
 	Name string `json:"name"` // for people
 	Role string `json:"role"` // AcrPull, AcrPush, …
+	// FurtherRoles are roles beside Role, for the same repositories.
+	FurtherRoles []string `json:"furtherRoles,omitempty"`
 	// Repositories are names, or prefixes such as "samples/*". Without any the
-	// role is for the whole registry.
+	// roles are for the whole registry.
 	Repositories []string `json:"repositories,omitempty"`
 }
 

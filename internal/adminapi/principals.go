@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"unicode"
 
 	"github.com/orlop/orlop"
@@ -17,6 +18,7 @@ import (
 const (
 	maxName         = 120 // bytes of a display name
 	maxRepositories = 500 // of one service principal
+	maxRoles        = 10  // likewise
 )
 
 var errNoPrincipal = &orlop.Error{Code: "PRINCIPAL_UNKNOWN", Status: http.StatusNotFound, Message: "no such service principal"}
@@ -66,15 +68,21 @@ func assignments(in admin.NewServicePrincipal) ([]meta.RoleAssignment, error) {
 	if len(in.Repositories) > maxRepositories {
 		return nil, invalid(fmt.Sprintf("at most %d repositories", maxRepositories))
 	}
-	out := []meta.RoleAssignment{{Role: in.Role}}
-	if len(in.Repositories) > 0 {
-		out = nil
+	roles := append([]string{in.Role}, in.FurtherRoles...)
+	if len(roles) > maxRoles {
+		return nil, invalid(fmt.Sprintf("at most %d roles", maxRoles))
 	}
-	for _, repo := range in.Repositories {
-		if repo == "" {
-			return nil, invalid("a repository has no name")
+	prefixes := in.Repositories
+	if len(prefixes) == 0 {
+		prefixes = []string{""} // the whole registry
+	} else if slices.Contains(prefixes, "") {
+		return nil, invalid("a repository has no name")
+	}
+	var out []meta.RoleAssignment
+	for _, role := range roles {
+		for _, prefix := range prefixes {
+			out = append(out, meta.RoleAssignment{Role: role, Prefix: prefix})
 		}
-		out = append(out, meta.RoleAssignment{Role: in.Role, Prefix: repo})
 	}
 	for _, assignment := range out {
 		if err := authz.CheckAssignment(assignment); err != nil {
