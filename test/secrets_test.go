@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/orlop/orlop/internal/admin"
 	"github.com/orlop/orlop/internal/config"
 	"github.com/orlop/orlop/internal/testenv"
 )
@@ -76,8 +77,11 @@ func TestNoSecretInTheLog(t *testing.T) {
 	s.DoAs(t, "", "", http.MethodGet, "/v2/secret/scan/tags/list", nil, "Authorization", "Bearer "+access)
 	s.DoAs(t, "", "", http.MethodGet, "/v2/secret/scan/tags/list", nil, "Authorization", "Bearer broken-token-4")
 	s.DoAs(t, "", "", http.MethodGet, "/oauth2/token?service=x&refresh_token=wrong-token-5&password=wrong-password-6", nil)
-	_, body := s.Do(t, http.MethodPost, "/api/v1/service-principals", strings.NewReader(`{"name":"scan","role":"AcrPull"}`),
-		"Content-Type", "application/json")
+	asked, err := json.Marshal(admin.NewServicePrincipal{Name: "scan", Roles: []string{"AcrPull"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body := s.Do(t, http.MethodPost, "/api/v1/service-principals", bytes.NewReader(asked), "Content-Type", "application/json")
 	var principal struct{ AppID, Password string }
 	if err := json.Unmarshal(body, &principal); err != nil || principal.Password == "" {
 		t.Errorf("create a service principal: %v: %s", err, body)
