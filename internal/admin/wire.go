@@ -13,9 +13,8 @@ const Scope = "registry:principals:manage"
 // NewServicePrincipal is the body of POST service-principals.
 type NewServicePrincipal struct {
 	Name string `json:"name"` // for people
-	Role string `json:"role"` // AcrPull, AcrPush, …
-	// FurtherRoles are roles beside Role, for the same repositories.
-	FurtherRoles []string `json:"furtherRoles,omitempty"`
+	// Roles are AcrPull, AcrPush, …; one or more.
+	Roles []string `json:"roles"`
 	// Repositories are names, or prefixes such as "samples/*". Without any the
 	// roles are for the whole registry.
 	Repositories []string `json:"repositories,omitempty"`

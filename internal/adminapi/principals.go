@@ -68,9 +68,8 @@ func assignments(in admin.NewServicePrincipal) ([]meta.RoleAssignment, error) {
 	if len(in.Repositories) > maxRepositories {
 		return nil, invalid(fmt.Sprintf("at most %d repositories", maxRepositories))
 	}
-	roles := append([]string{in.Role}, in.FurtherRoles...)
-	if len(roles) > maxRoles {
-		return nil, invalid(fmt.Sprintf("at most %d roles", maxRoles))
+	if len(in.Roles) == 0 || len(in.Roles) > maxRoles {
+		return nil, invalid(fmt.Sprintf("1 to %d roles are needed", maxRoles))
 	}
 	prefixes := in.Repositories
 	if len(prefixes) == 0 {
@@ -79,7 +78,7 @@ func assignments(in admin.NewServicePrincipal) ([]meta.RoleAssignment, error) {
 		return nil, invalid("a repository has no name")
 	}
 	var out []meta.RoleAssignment
-	for _, role := range roles {
+	for _, role := range in.Roles {
 		for _, prefix := range prefixes {
 			out = append(out, meta.RoleAssignment{Role: role, Prefix: prefix})
 		}

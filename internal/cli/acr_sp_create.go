@@ -50,7 +50,7 @@ func runServicePrincipalCreate(ctx context.Context, env *Env, opts *servicePrinc
 		return err
 	}
 	cred, err := client.CreateServicePrincipal(ctx, admin.NewServicePrincipal{
-		Name: opts.name, Role: opts.roles[0], Repositories: opts.repositories,
+		Name: opts.name, Roles: opts.roles, Repositories: opts.repositories,
 	})
 	if err != nil {
 		return about(host, err)

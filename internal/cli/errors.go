@@ -154,7 +154,12 @@ func registryText(e *orlop.Error, reference string) string {
 	if isNotFound(e) && reference != "" {
 		return fmt.Sprintf("%s: %s: not found", code, reference)
 	}
-	text := code + ": " + oneLine(e.Error())
+	message := e.Error()
+	if e.Code == orlop.CodeDenied && strings.HasPrefix(message, orlop.ErrUnauthorized.Message) {
+		// Registries answer a token without the right as if there were none.
+		message = orlop.ErrDenied.Message
+	}
+	text := code + ": " + oneLine(message)
 	if d := detailText(e.Detail); d != "" {
 		text += ": " + d
 	}
@@ -174,11 +179,30 @@ func detailText(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
 		text = s
+	} else if missing := missingAccess(raw); missing != "" {
+		text = missing
 	}
 	if len(text) > maxDetail {
 		text = text[:maxDetail] + "…"
 	}
 	return oneLine(text)
+}
+
+// missingAccess reads the detail by which registries say what right is missing:
+// "push on repository samples/artifact".
+func missingAccess(raw json.RawMessage) string {
+	var list []struct{ Type, Name, Action string }
+	if json.Unmarshal(raw, &list) != nil {
+		return ""
+	}
+	var texts []string
+	for _, a := range list {
+		if a.Type == "" || a.Name == "" || a.Action == "" {
+			return ""
+		}
+		texts = append(texts, fmt.Sprintf("%s on %s %s", a.Action, a.Type, a.Name))
+	}
+	return strings.Join(texts, ", ")
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -193,7 +217,7 @@ func usualHint(program, reference string, err error) string {
 	case isUsage(err):
 		return ""
 	case errors.Is(err, orlop.ErrDenied):
-		return fmt.Sprintf("you are signed in to %s, but this account lacks the right; ask for a role such as AcrPush, or sign in with another account: %s login %s", host, program, host)
+		return fmt.Sprintf("you are signed in to %s, but this account lacks the right; sign in with another, or have a role assigned that allows it", host)
 	case errors.Is(err, orlop.ErrUnauthorized):
 		return fmt.Sprintf("sign in first: %s login %s", program, host)
 	case errors.Is(err, orlop.ErrNameUnknown):
