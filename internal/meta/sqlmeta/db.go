@@ -27,6 +27,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/orlop/orlop"
 )
 
 // Errors of the store, beside sql.ErrNoRows, which its methods do not return.
@@ -34,7 +36,7 @@ var (
 	// ErrNotFound: no such row.
 	ErrNotFound = errors.New("not found")
 	// ErrFull: the disk or the database is full. Nothing was changed.
-	ErrFull = errors.New("no space left for metadata")
+	ErrFull = fmt.Errorf("no space left for metadata: %w", orlop.ErrStorageFull)
 	// ErrFailed: a write could not be made durable, and the database takes no
 	// more writes until it is opened again.
 	ErrFailed = errors.New("metadata store failed")
