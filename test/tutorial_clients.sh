@@ -51,9 +51,16 @@ ln -s "$root/bin/orlop" linked/oras
 export ORLOPD_ADMIN_PASSWORD=tutorial-admin-password
 start_orlopd
 start_distribution
+# oras speaks plain HTTP to localhost, and to no address unless told.
+REGISTRY=localhost:${REGISTRY##*:} DISTRIBUTION=localhost:${DISTRIBUTION##*:}
 
-for client in "$real_oras" "$root/bin/orlop" "$work/linked/oras"; do
-  echo "$ORLOPD_ADMIN_PASSWORD" | "$client" login "$REGISTRY" --username admin --password-stdin
+echo "$ORLOPD_ADMIN_PASSWORD" | "$root/bin/orlop" login "$REGISTRY" --username admin --password-stdin
+"$root/bin/orlop" acr sp create --name ci --role AcrPush --role AcrDelete --repository 'samples/*' >ci.json
+SP_APP_ID=$(sed -n 's/.*"appId": "\([^"]*\)".*/\1/p' ci.json)
+SP_PASSWD=$(sed -n 's/.*"password": "\([^"]*\)".*/\1/p' ci.json)
+for client in "$root/bin/orlop" "$work/linked/oras" "$real_oras"; do
+  "$client" logout "$REGISTRY"
+  "$client" login "$REGISTRY" --username "$SP_APP_ID" --password "$SP_PASSWD"
 done
 tutorial "$real_oras" "$REGISTRY" --config samples/oras
 tutorial "$root/bin/orlop" "$REGISTRY" --manifest-config samples/orlop
