@@ -1,0 +1,200 @@
+package layout
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/orlop/orlop"
+)
+
+// Resolve returns the descriptor of a manifest. A reference that index.json has
+// as a name is that, even if it could not be a tag of a registry, such as
+// "docker.io/library/alpine:3".
+func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.Descriptor, error) {
+	if err := checkName(repo); err != nil {
+		return orlop.Descriptor{}, err
+	}
+	index, err := r.currentIndex()
+	if err != nil {
+		return orlop.Descriptor{}, err
+	}
+	if desc, ok := index.tags[reference]; ok {
+		return desc, nil
+	}
+	if err := orlop.ValidateReference(reference); err != nil {
+		return orlop.Descriptor{}, err
+	}
+	if desc, ok := index.entries[digest.Digest(reference)]; ok {
+		return desc, nil
+	}
+	if !orlop.IsDigest(reference) {
+		return orlop.Descriptor{}, orlop.ErrManifestUnknown.WithDetail(map[string]string{"reference": reference})
+	}
+	m, err := r.unlisted(digest.Digest(reference))
+	return m.Descriptor, err
+}
+
+// Manifest returns a manifest.
+func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.Manifest, error) {
+	desc, err := r.Resolve(ctx, repo, reference)
+	if err != nil {
+		return orlop.Manifest{}, err
+	}
+	raw, err := r.readManifest(desc.Digest)
+	if err != nil {
+		return orlop.Manifest{}, err
+	}
+	if int64(len(raw)) != desc.Size {
+		return orlop.Manifest{}, fmt.Errorf("manifest %s: index.json gives another size: %w", desc.Digest, orlop.ErrDamaged)
+	}
+	return orlop.Manifest{Descriptor: desc, Raw: raw}, nil
+}
+
+// readManifest reads and checks the content of a manifest.
+func (r *Registry) readManifest(dgst digest.Digest) ([]byte, error) {
+	raw, err := readAll(r.files, blobPath(dgst), orlop.MaxManifestSize)
+	if err != nil {
+		return nil, unknown(err, orlop.ErrManifestUnknown, dgst)
+	}
+	if dgst.Algorithm().FromBytes(raw) != dgst {
+		return nil, fmt.Errorf("manifest %s: %w", dgst, orlop.ErrDamaged)
+	}
+	return raw, nil
+}
+
+// unlisted returns a manifest that index.json does not name: one below an
+// index. What a blob is shows in the content.
+func (r *Registry) unlisted(dgst digest.Digest) (orlop.Manifest, error) {
+	raw, err := r.readManifest(dgst)
+	if errors.Is(err, orlop.ErrTooLarge) {
+		return orlop.Manifest{}, orlop.ErrManifestUnknown
+	}
+	if err != nil {
+		return orlop.Manifest{}, err
+	}
+	for _, mediaType := range []string{"", ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex} {
+		info, err := orlop.ParseManifest(mediaType, raw)
+		if err == nil {
+			desc := orlop.Descriptor{MediaType: info.MediaType, Digest: dgst, Size: int64(len(raw))}
+			return orlop.Manifest{Descriptor: desc, Raw: raw}, nil
+		}
+	}
+	return orlop.Manifest{}, orlop.ErrManifestUnknown.With("the blob is not a manifest")
+}
+
+// PushManifest stores a manifest under its SHA-256 digest and makes the tags
+// name it.
+func (r *Registry) PushManifest(
+	ctx context.Context, repo, mediaType string, raw []byte, tags ...string,
+) (orlop.Descriptor, error) {
+	return r.PushManifestDigest(ctx, repo, mediaType, digest.FromBytes(raw), raw, tags...)
+}
+
+// PushManifestDigest stores a manifest under a digest given; see
+// orlop.DigestPusher.
+func (r *Registry) PushManifestDigest(
+	ctx context.Context, repo, mediaType string, dgst digest.Digest, raw []byte, tags ...string,
+) (orlop.Descriptor, error) {
+	if err := check(repo, dgst); err != nil {
+		return orlop.Descriptor{}, err
+	}
+	for _, tag := range tags {
+		if err := orlop.ValidateTag(tag); err != nil {
+			return orlop.Descriptor{}, err
+		}
+	}
+	info, err := orlop.ParseManifest(mediaType, raw)
+	if err != nil {
+		return orlop.Descriptor{}, err
+	}
+	desc := orlop.Descriptor{MediaType: info.MediaType, Digest: dgst, Size: int64(len(raw)), ArtifactType: info.ArtifactType}
+	if err := r.putManifest(ctx, desc, info, raw, tags); err != nil {
+		return orlop.Descriptor{}, fmt.Errorf("push manifest %s: %w", dgst, err)
+	}
+	desc.Annotations = info.Annotations
+	return desc, nil
+}
+
+func (r *Registry) putManifest(
+	ctx context.Context, desc orlop.Descriptor, info orlop.ManifestInfo, raw []byte, tags []string,
+) error {
+	d, err := r.writable()
+	if err != nil {
+		return err
+	}
+	for blob := range info.Blobs() {
+		there, err := r.StatBlob(ctx, "", blob.Digest)
+		if errors.Is(err, orlop.ErrBlobUnknown) {
+			return orlop.ErrManifestBlobUnknown.WithDetail(map[string]digest.Digest{"digest": blob.Digest})
+		}
+		if err != nil {
+			return err
+		}
+		if there.Size != blob.Size {
+			return orlop.ErrManifestInvalid.With(fmt.Sprintf("blob %s has %d bytes, not %d", blob.Digest, there.Size, blob.Size))
+		}
+	}
+	return r.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
+		// Under the lock, so that a deletion cannot come between.
+		if err := d.writeBlob(desc, bytes.NewReader(raw)); err != nil {
+			return nil, err
+		}
+		return withTags(entries, desc, tags), nil
+	})
+}
+
+// DeleteManifest removes a manifest with its tags.
+func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.Digest) error {
+	if err := check(repo, dgst); err != nil {
+		return err
+	}
+	isIt := func(e orlop.Descriptor) bool { return e.Digest == dgst }
+	return r.changeIndexAnd(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
+		if !slices.ContainsFunc(entries, isIt) {
+			if _, err := r.unlisted(dgst); err != nil {
+				return nil, err
+			}
+		}
+		return slices.DeleteFunc(entries, isIt), nil
+	}, func() error { // last, lest index.json name what is not there
+		err := r.dir.remove(blobPath(dgst))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+}
+
+// DeleteTag removes a tag.
+func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
+	if err := checkName(repo); err != nil {
+		return err
+	}
+	index, err := r.currentIndex()
+	if err != nil {
+		return err
+	}
+	if _, ok := index.tags[tag]; !ok {
+		if err := orlop.ValidateTag(tag); err != nil {
+			return err
+		}
+	}
+	return r.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
+		found := false
+		entries = withoutTags(entries, func(name string, _ digest.Digest) bool {
+			found = found || name == tag
+			return name == tag
+		})
+		if !found {
+			return nil, orlop.ErrManifestUnknown.WithDetail(map[string]string{"reference": tag})
+		}
+		return entries, nil
+	})
+}
