@@ -81,7 +81,7 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
 	if opts.concurrency < 1 {
 		return usagef("--concurrency must be at least 1")
 	}
-	t, err := opts.open(env, &opts.commonOptions, opts.target)
+	t, err := opts.create(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
 	}

@@ -56,10 +56,20 @@ type parsedRef struct {
 	tags                        []string
 }
 
-// open opens what raw names. Nothing is sent yet.
+// open opens what raw names, to be read or tagged. Nothing is sent yet.
 func (o *targetOptions) open(env *Env, c *commonOptions, raw string) (*target, error) {
+	return o.openTarget(env, c, raw, false)
+}
+
+// create opens what raw names, to be pushed to: a layout is made if there is
+// none.
+func (o *targetOptions) create(env *Env, c *commonOptions, raw string) (*target, error) {
+	return o.openTarget(env, c, raw, true)
+}
+
+func (o *targetOptions) openTarget(env *Env, c *commonOptions, raw string, create bool) (*target, error) {
 	if o.ociLayout || o.ociLayoutPath != "" {
-		return o.openLayout(raw)
+		return o.openLayout(raw, create)
 	}
 	p, err := parseRemote(raw)
 	if err != nil {
@@ -70,26 +80,6 @@ func (o *targetOptions) open(env *Env, c *commonOptions, raw string) (*target, e
 		return nil, err
 	}
 	return newTarget(kindRegistry, reg, p), nil
-}
-
-func (o *targetOptions) openLayout(raw string) (*target, error) {
-	dir, p := o.ociLayoutPath, parsedRef{base: o.ociLayoutPath, reference: raw}
-	if dir == "" {
-		p = parseLayout(raw)
-		dir = p.base
-	}
-	if p.reference != "" && !orlop.IsDigest(p.reference) && len(p.tags) == 0 {
-		p.tags = []string{p.reference}
-	}
-	l, err := openLayout(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open the image layout %s: %w", dir, err)
-	}
-	t := newTarget(kindLayout, l, p)
-	if o.ociLayoutPath != "" {
-		t.typed = raw
-	}
-	return t, nil
 }
 
 func newTarget(kind string, reg orlop.Registry, p parsedRef) *target {
@@ -165,22 +155,6 @@ func splitTags(raw string) (first string, more []string) {
 	}
 	tags := strings.Split(raw[slash+1:], ",")
 	return raw[:slash+1] + tags[0], tags[1:]
-}
-
-// parseLayout parses path[:tag[,tag…]|@digest]. A colon that belongs to a path
-// separator or a Windows drive is no tag.
-func parseLayout(raw string) parsedRef {
-	if path, d, ok := strings.Cut(raw, "@"); ok {
-		if _, err := ref.ValidateDigest(d); err == nil {
-			return parsedRef{base: path, reference: d}
-		}
-	}
-	colon := strings.LastIndexByte(raw, ':')
-	if colon <= strings.LastIndexAny(raw, `/\`) || colon == 1 {
-		return parsedRef{base: raw}
-	}
-	tags := strings.Split(raw[colon+1:], ",")
-	return parsedRef{base: raw[:colon], reference: tags[0], tags: tags}
 }
 
 // host is the registry's host[:port]; "" for a layout.
