@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -64,7 +65,7 @@ func parseLink(values []string) (target string, ok bool) {
 				break
 			}
 			var params string
-			params, rest = cutLink(after)
+			params, rest = cutOutside(after, ',')
 			if isNext(params) {
 				return uri, true
 			}
@@ -73,9 +74,8 @@ func parseLink(values []string) (target string, ok bool) {
 	return "", false
 }
 
-// cutLink cuts the parameters of one link from the links after it: at the
-// first comma that is not in quotes.
-func cutLink(s string) (params, rest string) {
+// cutOutside cuts s at the first separator that is not in quotes.
+func cutOutside(s string, sep byte) (before, after string) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -83,25 +83,24 @@ func cutLink(s string) (params, rest string) {
 			i++
 		case c == '"':
 			quoted = !quoted
-		case c == ',' && !quoted:
+		case c == sep && !quoted:
 			return s[:i], s[i+1:]
 		}
 	}
 	return s, ""
 }
 
+// isNext tells whether the parameters of a link have the relation "next". Of
+// several rel the first counts.
 func isNext(params string) bool {
-	for param := range strings.SplitSeq(params, ";") {
+	for params != "" {
+		var param string
+		param, params = cutOutside(params, ';')
 		name, value, _ := strings.Cut(param, "=")
-		if !strings.EqualFold(strings.TrimSpace(name), "rel") {
-			continue
+		if strings.EqualFold(strings.TrimSpace(name), "rel") {
+			relations := strings.Fields(strings.Trim(strings.TrimSpace(value), `"`))
+			return slices.ContainsFunc(relations, func(rel string) bool { return strings.EqualFold(rel, "next") })
 		}
-		for rel := range strings.FieldsSeq(strings.Trim(strings.TrimSpace(value), `"`)) {
-			if strings.EqualFold(rel, "next") {
-				return true
-			}
-		}
-		return false // of several rel the first counts
 	}
 	return false
 }

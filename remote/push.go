@@ -70,7 +70,8 @@ func (r *Registry) MountBlob(ctx context.Context, repo, from string, dgst digest
 // other repository can still push the blob.
 func mountError(err error) error {
 	e, ok := errors.AsType[*orlop.Error](err)
-	if !ok || errors.Is(err, orlop.ErrTooManyRequests) || e.HTTPStatus() >= http.StatusInternalServerError {
+	failed := e != nil && e.HTTPStatus() >= http.StatusInternalServerError && e.Code != orlop.CodeUnsupported
+	if !ok || failed || errors.Is(err, orlop.ErrTooManyRequests) {
 		return err
 	}
 	return orlop.ErrBlobUnknown.With("the blob cannot be mounted: " + err.Error())

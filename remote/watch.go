@@ -12,9 +12,9 @@ import (
 // ErrStalled reports a transfer that moved no byte for Options.IdleTimeout.
 var ErrStalled = errors.New("the transfer stalled")
 
-// headerTimeoutFactor is how many idle times a registry may take to
-// begin its answer to a request without a body. One with a body may make it
-// work for long (hash and store what was sent), so it has no limit.
+// headerTimeoutFactor is how many idle times a registry may take to begin its
+// answer to a read. It may work on a write for long (hash and store what was
+// sent), so there is no limit for these.
 const headerTimeoutFactor = 2
 
 // watcher ends requests that make no progress. A transfer may take as long as
@@ -32,10 +32,11 @@ func (w *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	timer := newWatch(w.idle, func() { cancel(ErrStalled) })
 	sent := req.Clone(ctx)
-	if req.Body == nil || req.Body == http.NoBody {
-		timer.start(headerTimeoutFactor)
-	} else {
+	switch {
+	case req.Body != nil && req.Body != http.NoBody:
 		sent.Body = &watchedBody{ReadCloser: req.Body, watch: timer}
+	case req.Method == http.MethodGet || req.Method == http.MethodHead:
+		timer.start(headerTimeoutFactor)
 	}
 	resp, err := w.base.RoundTrip(sent)
 	timer.stop()
