@@ -18,9 +18,6 @@ func (a *Authenticator) SignIn(ctx context.Context, registry int64, from netip.A
 
 // signIn checks a user's secret.
 func (a *Authenticator) signIn(ctx context.Context, registry int64, from netip.Addr, user, secret string) (*Session, error) {
-	if err := a.guard.check(a.now(), from, user); err != nil {
-		return nil, err
-	}
 	seen := a.people.version()
 	p, ok, err := a.store.PrincipalNamed(ctx, registry, user)
 	if err != nil {
@@ -62,6 +59,11 @@ func (a *Authenticator) match(ctx context.Context, from netip.Addr, user string,
 		case bytes.HasPrefix(s.Hash, argon2Mark):
 			human = s
 		}
+	}
+	// A generated secret cannot be guessed, so that a flood of wrong ones need
+	// not keep the right one out. All others wait their turn.
+	if err := a.guard.check(now, from, user); err != nil {
+		return nil, err
 	}
 	// Applications sign in by a UUID and have generated secrets only.
 	if human == nil && uuid.Validate(user) == nil {
