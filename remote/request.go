@@ -86,7 +86,7 @@ func (c call) accept(resp *http.Response) error {
 
 // bad is the error of an answer that breaks the protocol.
 func (c call) bad(resp *http.Response, format string, args ...any) error {
-	return &requestError{method: c.method, url: scrub(resp.Request.URL), err: fmt.Errorf(format, args...)}
+	return &requestError{method: c.method, url: scrub(resp.Request.URL), err: fmt.Errorf(format, args...), resp: resp}
 }
 
 // withQuery returns u with parameters added to those that it has. What is

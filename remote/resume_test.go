@@ -469,3 +469,38 @@ func TestStalledUpload(t *testing.T) {
 		t.Errorf("error %v, want ErrStalled", err)
 	}
 }
+
+// TestUploadIsNotTriedAgainInVain: what will not change is not tried again.
+func TestUploadIsNotTriedAgainInVain(t *testing.T) {
+	content := noise(2 << 20)
+	for name, tt := range map[string]struct {
+		answer func(http.ResponseWriter)
+		puts   int
+	}{
+		"redirected": {func(w http.ResponseWriter) { w.Header().Set("Location", "http://127.0.0.1:1/"); w.WriteHeader(307) }, 1},
+		"forbidden":  {func(w http.ResponseWriter) { w.WriteHeader(403) }, 1},
+		"refused":    {func(w http.ResponseWriter) { w.WriteHeader(401) }, 2}, // a token may have expired
+		"full":       {func(w http.ResponseWriter) { w.WriteHeader(507) }, 1},
+		"bad digest": {func(w http.ResponseWriter) {
+			w.WriteHeader(400)
+			_, _ = io.WriteString(w, `{"errors":[{"code":"DIGEST_INVALID"}]}`)
+		}, 1},
+		"another": {func(w http.ResponseWriter) {
+			w.Header().Set("Docker-Content-Digest", string(digest.FromString("x")))
+			w.WriteHeader(201)
+		}, 1},
+	} {
+		f, _ := moody(t, func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			if r.Method != http.MethodPut {
+				return false
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			tt.answer(w)
+			return true
+		})
+		err := f.open(t, remote.Options{}).PushBlob(t.Context(), "a", describe(content), bytes.NewReader(content))
+		if err == nil || f.count(http.MethodPut) != tt.puts {
+			t.Errorf("%s: error %v after %q", name, err, f.seen())
+		}
+	}
+}

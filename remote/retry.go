@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/remote/auth"
 )
 
@@ -99,8 +100,11 @@ func passingStatus(status int) bool {
 // passingError takes every error of a connection for passing but those that
 // are known to stay: the types of what breaks a connection are not all public.
 func passingError(ctx context.Context, err error) bool {
-	if ctx.Err() != nil || errors.Is(err, auth.ErrRealm) || isTrust(err) {
+	if ctx.Err() != nil || errors.Is(err, ErrRedirect) || errors.Is(err, auth.ErrRealm) || isTrust(err) {
 		return false
+	}
+	if e, ok := errors.AsType[*orlop.Error](err); ok { // of the token service
+		return passingStatus(e.Status)
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return !dns.IsNotFound
