@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/orlop/orlop/remote/auth"
 )
@@ -263,6 +264,47 @@ func FuzzObject(f *testing.F) {
 		o.get("a")
 		if err := o.set("a", "x"); err != nil || o.string("a") != "x" {
 			t.Fatalf("set: %v, %v", o, err)
+		}
+	})
+}
+
+// Whatever a file holds, a login either fails and leaves it, or can be read
+// back and leaves everything else.
+func FuzzPut(f *testing.F) {
+	for _, s := range []string{
+		"", "{}", "null", `{"auths":{}}`, `{"auths":{"reg.example":{"auth":"dTpw","email":"e"}},"x":[1,2]}`, `{"auths":{"https://reg.example/":{}},"auths":null}`,
+		`{"auths":{"reg.example":[]}}`, `{"auths":3}`, "\ufeff{}", `{"a":1}{}`, `{"credsStore":7}`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, content string) {
+		if strings.Contains(content, "cred") {
+			return // no helpers here
+		}
+		path := write(t, content)
+		s, err := Open(path)
+		if err != nil {
+			return
+		}
+		c := auth.Credential{Username: "u", Password: "p"}
+		if s.Put(t.Context(), "reg.example", c) != nil {
+			if read(t, path) != content {
+				t.Fatalf("a failed Put changed the file to %q", read(t, path))
+			}
+			return
+		}
+		if got, err := s.Get(t.Context(), "reg.example"); err != nil || got != c {
+			t.Fatalf("Get = %+v, %v", got, err)
+		}
+		var before, after map[string]any
+		json.Unmarshal([]byte(strings.TrimPrefix(strings.TrimSpace(content), "\ufeff")), &before)
+		if err := json.Unmarshal([]byte(read(t, path)), &after); err != nil {
+			t.Fatal(err)
+		}
+		delete(before, "auths")
+		delete(after, "auths")
+		if diff := cmp.Diff(before, after, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatal(diff)
 		}
 	})
 }

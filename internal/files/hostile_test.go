@@ -90,6 +90,21 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+func TestUnpackIntoAMountPoint(t *testing.T) {
+	b := newBox(t, TargetOptions{})
+	b.write(t, "out/d/hidden", "")
+	mount := filepath.Join(b.dir, "out", "d")
+	if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("cannot mount a file system: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(mount, 0) })
+	b.write(t, "out/d/f", "old")
+	if err := b.unpack(t, archive(t, dir("d"), reg("d/f", "new"), reg("d/sub/g", "g"))); err != nil {
+		t.Error(err)
+	}
+	b.wantTree(t, map[string]string{"out/d": "", "out/d/f": "new", "out/d/sub": "", "out/d/sub/g": "g"})
+}
+
 func TestSpecialFilesInTheWay(t *testing.T) {
 	b := newBox(t, TargetOptions{})
 	pipe := filepath.Join(b.dir, "out", "pipe")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -49,7 +50,7 @@ func (l Limits) maxBytes(packed int64) int64 {
 }
 
 // unpack restores a packed directory. The archive is fetched and verified, then
-// unpacked into a folder of our own beside the place, and moved into place when
+// unpacked into a folder of our own near the place, and moved into place when
 // all of it was good: a broken archive changes nothing.
 func (t *Target) unpack(ctx context.Context, p place, title string, d download) error {
 	plain, err := plainDigest(d.desc)
@@ -61,7 +62,7 @@ func (t *Target) unpack(ctx context.Context, p place, title string, d download) 
 		return err
 	}
 	defer done()
-	staging := tempName(p.name)
+	staging := stagingName(p)
 	if err := p.root.Mkdir(staging, 0o777); err != nil {
 		return err
 	}
@@ -75,8 +76,17 @@ func (t *Target) unpack(ctx context.Context, p place, title string, d download) 
 		return err
 	}
 	x.finish(p, m.existed)
-	syncDir(p.root, path.Dir(p.name))
+	syncDir(p.root, filepath.Dir(p.name))
 	return nil
+}
+
+// stagingName returns the folder to unpack into: in the directory that exists
+// at p, which may be a file system of its own, else beside p.
+func stagingName(p place) string {
+	if info, err := p.root.Lstat(p.name); err == nil && info.IsDir() {
+		return tempName(filepath.Join(p.name, "entry"))
+	}
+	return tempName(p.name)
 }
 
 // plainDigest returns the digest of the uncompressed tar, "" if the descriptor

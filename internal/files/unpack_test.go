@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -54,9 +53,13 @@ func withMode(e testEntry, mode int64) testEntry {
 
 func archive(t *testing.T, entries ...testEntry) string {
 	t.Helper()
+	return gzipped(string(tarOf(t, entries...)))
+}
+
+func tarOf(t testing.TB, entries ...testEntry) []byte {
+	t.Helper()
 	var b bytes.Buffer
-	gz := gzip.NewWriter(&b)
-	tw := tar.NewWriter(gz)
+	tw := tar.NewWriter(&b)
 	for _, e := range entries {
 		if e.Typeflag != tar.TypeXGlobalHeader {
 			e.ModTime = time.Unix(1_600_000_000, 0)
@@ -71,10 +74,10 @@ func archive(t *testing.T, entries ...testEntry) string {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(tw.Close(), gz.Close()); err != nil {
+	if err := tw.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+	return b.Bytes()
 }
 
 func describeArchive(content string) orlop.Descriptor {
@@ -300,7 +303,7 @@ func TestLimits(t *testing.T) {
 		{"entries", archive(t, many...), "more than 10 entries", Limits{Entries: 10}},
 		{"bytes", archive(t, reg("d/f", strings.Repeat("x", 100_000))), errTooLarge.Error(), Limits{Bytes: 50_000}},
 		{"ratio", zeros, errTooLarge.Error(), Limits{Ratio: 2}},
-		{"default ratio of a sparse file", sparse(t, 1<<40), errTooLarge.Error(), Limits{}},
+		{"default ratio of a sparse file", gzipped(sparseTar(1 << 40)), errTooLarge.Error(), Limits{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBox(t, TargetOptions{Limits: tt.limits})
@@ -317,10 +320,9 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// sparse returns an archive of one file that is all hole (GNU format): 1 KiB
-// of tar that says it is size bytes.
-func sparse(t *testing.T, size int64) string {
-	t.Helper()
+// sparseTar returns a tar of one file that is all hole (GNU format): a header
+// that says it is size bytes.
+func sparseTar(size int64) string {
 	h := make([]byte, 512)
 	number := func(at []byte, n int64) { // base-256
 		for i := range at {
@@ -343,12 +345,7 @@ func sparse(t *testing.T, size int64) string {
 		sum += int(c)
 	}
 	copy(h[148:], []byte{byte('0' + sum>>15&7), byte('0' + sum>>12&7), byte('0' + sum>>9&7), byte('0' + sum>>6&7), byte('0' + sum>>3&7), byte('0' + sum&7), 0, ' '})
-	var b bytes.Buffer
-	gz := gzip.NewWriter(&b)
-	gz.Write(h)
-	gz.Write(make([]byte, 1024))
-	gz.Close()
-	return b.String()
+	return string(h) + strings.Repeat("\x00", 1024)
 }
 
 func TestBrokenArchives(t *testing.T) {
@@ -395,4 +392,35 @@ func TestContentDigest(t *testing.T) {
 			b.wantTree(t, map[string]string{})
 		}
 	}
+}
+
+// Whatever the bytes are, nothing leaves the folder and no failure leaves
+// anything in it.
+func FuzzUnpack(f *testing.F) {
+	f.Add([]byte("nonsense"))
+	for _, seed := range []string{
+		sparseTar(1 << 40), strings.Repeat("\x00", 1024),
+	} {
+		f.Add([]byte(seed))
+	}
+	for _, entries := range [][]testEntry{
+		{dir("d"), reg("d/f", "f"), symlink("d/l", "f"), hardlink("d/h", "d/f")},
+		{symlink("d/l", "../../outside"), reg("d/l/evil", "x")},
+		{reg("d/../../evil", "x")}, {special("d/p", tar.TypeFifo)},
+	} {
+		f.Add(tarOf(f, entries...))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b := newBox(t, TargetOptions{Limits: Limits{Entries: 100, Bytes: 1 << 20}})
+		err := b.unpack(t, gzipped(string(raw)))
+		for name := range b.tree(t) {
+			inside := name == "out" || name == "out/d" || strings.HasPrefix(name, "out/d/")
+			if strings.Contains(name, ".orlop-") || name != "." && name != "outside" && name != "outside/secret" && !inside {
+				t.Errorf("%q is there", name)
+			}
+			if err != nil && inside && name != "out" {
+				t.Errorf("%q is there after %v", name, err)
+			}
+		}
+	})
 }
