@@ -511,8 +511,8 @@ func TestCopyBombs(t *testing.T) {
 // endless lists referrers without end.
 type endless struct{ *spy }
 
-func (endless) Referrers(context.Context, string, digest.Digest, string) iter.Seq2[orlop.Descriptor, error] {
-	return liar{}.Referrers(nil, "", "a", "") //nolint:staticcheck // it takes no notice
+func (endless) Referrers(ctx context.Context, repo string, _ digest.Digest, _ string) iter.Seq2[orlop.Descriptor, error] {
+	return liar{}.Referrers(ctx, repo, "a", "")
 }
 
 func TestCopyEndlessReferrers(t *testing.T) {

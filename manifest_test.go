@@ -165,7 +165,7 @@ func TestParseManifestRefuses(t *testing.T) {
 }
 
 func TestManifestInfoBlobs(t *testing.T) {
-	foreign := desc(ocispec.MediaTypeImageLayerNonDistributableGzip, "sha256:"+strings.Repeat("0", 64), 5)
+	foreign := desc("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "sha256:"+strings.Repeat("0", 64), 5)
 	info, err := orlop.ParseManifest(ocispec.MediaTypeImageManifest, []byte(`{"schemaVersion":2,"config":`+configJSON+
 		`,"layers":[`+strings.Join([]string{layerJSON, foreign, configJSON, layerJSON}, ",")+`]}`))
 	if err != nil {

@@ -147,7 +147,7 @@ func testManifestBlobElsewhere(e *env) {
 func testManifestSparse(e *env) {
 	raw := e.image(e.repo, func(m *ocispec.Manifest) {
 		foreign := describe([]byte("elsewhere"))
-		foreign.MediaType = ocispec.MediaTypeImageLayerNonDistributableGzip //nolint:staticcheck // they exist
+		foreign.MediaType = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 		foreign.URLs = []string{"https://example.com/layer"}
 		m.Layers = append(m.Layers, foreign)
 		subject := describe([]byte("comes later"))

@@ -26,3 +26,8 @@ func (d *dir) tryLock(name string) (io.Closer, error) {
 	}
 	return nil, os.NewSyscallError("flock", err)
 }
+
+// isFull tells whether an error says that there is no space.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

@@ -8,7 +8,12 @@ import (
 	"syscall"
 )
 
-const errSharingViolation = syscall.Errno(32)
+// Errors of the system that package syscall does not name.
+const (
+	errSharingViolation = syscall.Errno(32)
+	errHandleDiskFull   = syscall.Errno(39)
+	errDiskFull         = syscall.Errno(112)
+)
 
 // tryLock opens a file that no other may have open, or returns nil if another
 // has. The system gives it back when the process ends, however it ends.
@@ -28,3 +33,6 @@ func (d *dir) tryLock(name string) (io.Closer, error) {
 	}
 	return os.NewFile(uintptr(h), path), nil
 }
+
+// isFull tells whether an error says that there is no space.
+func isFull(err error) bool { return errors.Is(err, errDiskFull) || errors.Is(err, errHandleDiskFull) }
