@@ -29,15 +29,15 @@ func (db *DB) Referrers(ctx context.Context, registry int64, repo string, d dige
 	if err != nil {
 		return nil, "", err
 	}
-	query := `SELECT descriptor, artifact_type, id FROM manifests
+	query := `SELECT descriptor, artifact_type, manifest_id FROM referrers
 		WHERE repo_id = (SELECT id FROM repositories WHERE registry_id = $1 AND name = $2) AND subject = $3
-			AND (artifact_type, id) > ($4, $5)`
+			AND (artifact_type, manifest_id) > ($4, $5)`
 	args := []any{registry, repo, subject, fromType, fromID, n + 1}
 	if artifactType != "" {
 		query += ` AND artifact_type = $7`
 		args = append(args, artifactType)
 	}
-	rows, err := db.rows(ctx, query+` ORDER BY artifact_type, id LIMIT $6`, args...)
+	rows, err := db.rows(ctx, query+` ORDER BY artifact_type, manifest_id LIMIT $6`, args...)
 	if err != nil {
 		return nil, "", err
 	}

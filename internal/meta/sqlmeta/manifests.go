@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop/internal/meta"
 )
@@ -94,24 +95,37 @@ func (tx *Tx) insertManifest(registry, repo int64, dgst []byte, m meta.Manifest)
 }
 
 func (tx *Tx) insertManifestRow(registry, repo, id int64, dgst []byte, m meta.Manifest) error {
-	var subject, descriptor []byte
-	var err error
+	var subject []byte
 	if m.Subject != "" {
+		var err error
 		if subject, err = packDigest(m.Subject); err != nil {
-			return err
-		}
-		if descriptor, err = json.Marshal(m.Descriptor); err != nil {
 			return err
 		}
 	}
 	if _, err := tx.exec(`INSERT INTO manifests (id, registry_id, repo_id, digest, media_type, artifact_type, config_type, subject,
-			descriptor, architecture, os, size, image_size, created, updated)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)`,
+			architecture, os, size, image_size, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)`,
 		id, registry, repo, dgst, m.Descriptor.MediaType, m.Descriptor.ArtifactType, m.ConfigType, subject,
-		descriptor, m.Architecture, m.OS, m.Descriptor.Size, m.ImageSize, micros(tx.db.now())); err != nil {
+		m.Architecture, m.OS, m.Descriptor.Size, m.ImageSize, micros(tx.db.now())); err != nil {
 		return err
 	}
-	_, err = tx.exec(`INSERT INTO manifest_payloads (manifest_id, registry_id, payload) VALUES ($1, $2, $3)`, id, registry, m.Raw)
+	if subject != nil {
+		if err := tx.insertReferrer(registry, repo, id, subject, m.Descriptor); err != nil {
+			return err
+		}
+	}
+	_, err := tx.exec(`INSERT INTO manifest_payloads (manifest_id, registry_id, payload) VALUES ($1, $2, $3)`, id, registry, m.Raw)
+	return err
+}
+
+// insertReferrer lists a manifest under its subject.
+func (tx *Tx) insertReferrer(registry, repo, id int64, subject []byte, desc ocispec.Descriptor) error {
+	raw, err := json.Marshal(desc)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(`INSERT INTO referrers (repo_id, subject, artifact_type, manifest_id, registry_id, descriptor) VALUES ($1, $2, $3, $4, $5, $6)`,
+		repo, subject, desc.ArtifactType, id, registry, raw)
 	return err
 }
 

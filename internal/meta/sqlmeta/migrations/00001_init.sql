@@ -58,7 +58,6 @@ CREATE TABLE manifests (
 	artifact_type TEXT NOT NULL DEFAULT '',
 	config_type   TEXT NOT NULL DEFAULT '',
 	subject       BLOB,
-	descriptor    BLOB, -- JSON, as lists of referrers show it; only with a subject
 	architecture  TEXT NOT NULL DEFAULT '',
 	os            TEXT NOT NULL DEFAULT '',
 	size          INTEGER NOT NULL,
@@ -69,13 +68,25 @@ CREATE TABLE manifests (
 	UNIQUE (repo_id, digest)
 );
 CREATE INDEX manifests_updated ON manifests (repo_id, updated, id);
-CREATE INDEX manifests_subject ON manifests (repo_id, subject, artifact_type, id) WHERE subject IS NOT NULL;
 
 CREATE TABLE manifest_payloads (
 	manifest_id INTEGER PRIMARY KEY REFERENCES manifests (id) ON DELETE CASCADE,
 	registry_id INTEGER NOT NULL,
 	payload     BLOB NOT NULL
 );
+
+-- Manifests by their subject, in the order of lists, with the descriptor (JSON)
+-- that these show.
+CREATE TABLE referrers (
+	repo_id       INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+	subject       BLOB NOT NULL,
+	artifact_type TEXT NOT NULL,
+	manifest_id   INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,
+	registry_id   INTEGER NOT NULL,
+	descriptor    BLOB NOT NULL,
+	PRIMARY KEY (repo_id, subject, artifact_type, manifest_id)
+) WITHOUT ROWID;
+CREATE INDEX referrers_manifest ON referrers (manifest_id);
 
 -- RESTRICT is the proof that what is referenced cannot be collected.
 CREATE TABLE manifest_blobs (
