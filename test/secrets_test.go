@@ -94,6 +94,9 @@ func TestNoSecretInTheLog(t *testing.T) {
 	if !strings.Contains(log.String(), "/v2/secret/scan/tags/list") {
 		t.Error("the requests were not logged")
 	}
+	if !strings.Contains(log.String(), "msg=denied") {
+		t.Error("the denials were not logged")
+	}
 	if len(secrets) < 6 {
 		t.Errorf("only %d secrets were seen; the test looks for too little", len(secrets))
 	}

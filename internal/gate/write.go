@@ -33,7 +33,24 @@ func (g *Gate) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if t, ok := errors.AsType[*authn.ThrottledError](err); ok {
 		h.Set("Retry-After", strconv.Itoa(seconds(t.After)))
 	}
+	g.logDenial(w, r, e)
 	WriteJSON(w, e.HTTPStatus(), errorBody{Errors: []errorEntry{{e.Code, e.Error(), e.Detail}}})
+}
+
+// logDenial logs that somebody was refused. A request without credentials that
+// is told to sign in is the beginning of every session, and no denial.
+func (g *Gate) logDenial(w http.ResponseWriter, r *http.Request, e *orlop.Error) {
+	switch e.HTTPStatus() {
+	case http.StatusUnauthorized:
+		if r.Header.Get("Authorization") == "" {
+			return
+		}
+	case http.StatusForbidden, http.StatusTooManyRequests:
+	default:
+		return
+	}
+	g.log.InfoContext(r.Context(), "denied", "request_id", w.Header().Get(RequestIDHeader),
+		"method", r.Method, "path", r.URL.Path, "remote", r.RemoteAddr, "code", e.Code)
 }
 
 // errorBody is the body of an error ("Error Codes" of the specification).

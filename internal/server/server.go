@@ -90,13 +90,15 @@ func (s *Server) openEngine(ctx context.Context) (err error) {
 	if small == 0 {
 		small = -1 // none
 	}
-	s.engine, err = registry.New(s.db, s.blobs, registry.Options{SmallBlob: small, Log: s.log})
+	s.engine, err = registry.New(s.db, s.blobs, registry.Options{
+		SmallBlob: small, Sparse: s.cfg.SparseManifests, Log: s.log,
+	})
 	return err
 }
 
 // openAPIs makes the HTTP APIs on the engine.
 func (s *Server) openAPIs(ctx context.Context) error {
-	ident, err := authn.New(ctx, s.db, authn.Options{AnonymousPull: s.cfg.AnonymousPull})
+	ident, err := authn.New(ctx, s.db, authn.Options{AnonymousPull: s.cfg.AnonymousPull, Log: s.log})
 	if err != nil {
 		return err
 	}
