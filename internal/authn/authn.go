@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,9 @@ type Authenticator struct {
 	flights  singleflight.Group
 	hashing  chan struct{} // one for each password being hashed
 	waiting  atomic.Int32
+
+	adminPassword atomic.Pointer[string] // to be put in force; see settle
+	settling      sync.Mutex             // held while that is done
 }
 
 // New returns an Authenticator on a store, and makes the server's keys if it
@@ -147,6 +151,9 @@ func (a *Authenticator) present(ctx context.Context, key sessionKey, s *Session)
 }
 
 func (a *Authenticator) verify(ctx context.Context, registry int64, from netip.Addr, authorization string) (*Session, error) {
+	if err := a.settle(ctx); err != nil {
+		return nil, err
+	}
 	c, ok := parseAuthorization(authorization)
 	switch {
 	case !ok:

@@ -40,3 +40,9 @@ func (c *cache[K, V]) drop(k K) {
 	defer c.mu.Unlock()
 	delete(c.m, k)
 }
+
+func (c *cache[K, V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.m)
+}

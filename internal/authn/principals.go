@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/meta"
 )
 
@@ -19,58 +18,8 @@ var (
 	ErrNameTaken = errors.New("name is taken")
 )
 
-// adminName is the sign-in name of the user that the first start makes.
-const adminName = "admin"
-
 // secretName is the name of the only secret of a new principal.
 const secretName = "password1"
-
-// EnsureAdmin makes the user admin, Owner of the default registry, unless there
-// is one. The registry must exist.
-// Without a password it generates one and returns it, to be shown once. A
-// password that differs from the one in force replaces it, so that a lost one
-// is no disaster: whoever starts the server owns it.
-func (a *Authenticator) EnsureAdmin(ctx context.Context, password string) (generated string, err error) {
-	p, ok, err := a.store.PrincipalNamed(ctx, meta.DefaultRegistry, adminName)
-	if err != nil {
-		return "", fmt.Errorf("look for the admin: %w", err)
-	}
-	if ok {
-		return "", a.keepPassword(ctx, p, password)
-	}
-	var hash []byte
-	if password == "" {
-		generated = generate()
-		hash = hashGenerated(generated)
-	} else {
-		hash = hashHuman(password)
-	}
-	p = meta.Principal{
-		ID: uuid.NewString(), Registry: meta.DefaultRegistry, Kind: meta.KindAdmin, Name: adminName, DisplayName: adminName, Created: a.now(),
-		Secrets: []meta.Secret{newSecret(secretName, hash, a.now())},
-		Roles:   []meta.RoleAssignment{{Role: authz.Owner}},
-	}
-	if err := a.create(ctx, p); err != nil {
-		return "", fmt.Errorf("make the admin: %w", err)
-	}
-	return generated, nil
-}
-
-// keepPassword makes password the admin's, unless it is that already.
-func (a *Authenticator) keepPassword(ctx context.Context, p meta.Principal, password string) error {
-	if password == "" {
-		return nil
-	}
-	for _, s := range p.Secrets {
-		if !expired(s.Expires, a.now()) && (matchGenerated(s.Hash, password) || matchHuman(s.Hash, password)) {
-			return nil
-		}
-	}
-	if err := a.replace(ctx, p.Registry, p.ID, hashHuman(password)); err != nil {
-		return fmt.Errorf("set the admin's password: %w", err)
-	}
-	return nil
-}
 
 // CreateServicePrincipal makes an application with one generated secret, which
 // is returned and not kept.

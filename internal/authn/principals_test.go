@@ -41,11 +41,32 @@ func TestEnsureAdmin(t *testing.T) {
 	e.good(basicAuth("admin", "changed"))
 }
 
+// TestAdminPasswordFailed has a password that could not be stored keep
+// everybody out, rather than leave the old one in force.
+func TestAdminPasswordFailed(t *testing.T) {
+	e := newEnv(t)
+	first, err := e.EnsureAdmin(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.good(basicAuth("admin", first))
+	if _, err := e.EnsureAdmin(t.Context(), "chosen"); err != nil {
+		t.Fatal(err)
+	}
+	e.db.Close()
+	for _, password := range []string{first, "chosen"} {
+		if s, err := e.Authenticate(t.Context(), registry, here, basicAuth("admin", password)); err == nil {
+			t.Errorf("%s signed in", s.Identity.Name)
+		}
+	}
+}
+
 func TestServicePrincipals(t *testing.T) {
 	e := newEnv(t)
 	if _, err := e.EnsureAdmin(t.Context(), "x"); err != nil {
 		t.Fatal(err)
 	}
+	e.good(basicAuth("admin", "x"))
 	admin, _, err := e.db.PrincipalNamed(t.Context(), registry, "admin")
 	if err != nil {
 		t.Fatal(err)

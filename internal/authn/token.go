@@ -179,6 +179,9 @@ func (a *Authenticator) RefreshSession(ctx context.Context, registry int64, toke
 	if len(token) > maxAuthorization {
 		return nil, ErrBadCredentials
 	}
+	if err := a.settle(ctx); err != nil {
+		return nil, err
+	}
 	s, err := a.token(ctx, registry, token)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,88 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/meta"
+)
+
+// adminName is the sign-in name of the user that the first start makes.
+const adminName = "admin"
+
+// EnsureAdmin makes the user admin, Owner of the default registry, unless there
+// is one. The registry must exist. Without a password it generates one for a
+// new admin and returns it, to be shown once.
+//
+// A password that differs from the one in force replaces it, so that a lost one
+// is no disaster: whoever starts the server owns it. That is done before the
+// next credential is looked at, and not now: a password is slow to hash, and a
+// start shall not wait for it.
+func (a *Authenticator) EnsureAdmin(ctx context.Context, password string) (generated string, err error) {
+	if password != "" {
+		a.adminPassword.Store(&password)
+		a.sessions.clear()
+		return "", nil
+	}
+	_, ok, err := a.store.PrincipalNamed(ctx, meta.DefaultRegistry, adminName)
+	if err != nil {
+		return "", fmt.Errorf("look for the admin: %w", err)
+	}
+	if ok {
+		return "", nil
+	}
+	generated = generate()
+	return generated, a.createAdmin(ctx, hashGenerated(generated))
+}
+
+// settle puts the password of EnsureAdmin in force, if that is still to be done.
+func (a *Authenticator) settle(ctx context.Context) error {
+	if a.adminPassword.Load() == nil {
+		return nil
+	}
+	a.settling.Lock()
+	defer a.settling.Unlock()
+	password := a.adminPassword.Load()
+	if password == nil {
+		return nil // another request has done it
+	}
+	if err := a.setAdminPassword(ctx, *password); err != nil {
+		return err
+	}
+	a.adminPassword.CompareAndSwap(password, nil)
+	return nil
+}
+
+func (a *Authenticator) setAdminPassword(ctx context.Context, password string) error {
+	p, ok, err := a.store.PrincipalNamed(ctx, meta.DefaultRegistry, adminName)
+	if err != nil {
+		return fmt.Errorf("look for the admin: %w", err)
+	}
+	if !ok {
+		return a.createAdmin(ctx, hashHuman(password))
+	}
+	for _, s := range p.Secrets {
+		if !expired(s.Expires, a.now()) && (matchGenerated(s.Hash, password) || matchHuman(s.Hash, password)) {
+			return nil
+		}
+	}
+	if err := a.replace(ctx, p.Registry, p.ID, hashHuman(password)); err != nil {
+		return fmt.Errorf("set the admin's password: %w", err)
+	}
+	return nil
+}
+
+func (a *Authenticator) createAdmin(ctx context.Context, hash []byte) error {
+	err := a.create(ctx, meta.Principal{
+		ID: uuid.NewString(), Registry: meta.DefaultRegistry, Kind: meta.KindAdmin, Name: adminName, DisplayName: adminName, Created: a.now(),
+		Secrets: []meta.Secret{newSecret(secretName, hash, a.now())},
+		Roles:   []meta.RoleAssignment{{Role: authz.Owner}},
+	})
+	if err != nil {
+		return fmt.Errorf("make the admin: %w", err)
+	}
+	return nil
+}
