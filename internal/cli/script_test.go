@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/bcrypt"
 
+	serverconfig "github.com/orlop/orlop/internal/config"
 	"github.com/orlop/orlop/internal/testenv"
 )
 
@@ -43,6 +44,16 @@ func TestOrlopd(t *testing.T) {
 	vars := map[string]string{"REGISTRY": srv.Address, "ACCOUNT": "admin", "PASSWORD": testenv.AdminPassword}
 	t.Run("registry", func(t *testing.T) { runScripts(t, "testdata/registry", vars) })
 	t.Run("orlopd", func(t *testing.T) { runScripts(t, "testdata/orlopd", vars) })
+}
+
+// TestTLS runs the scripts about certificates.
+func TestTLS(t *testing.T) {
+	srv := testenv.Start(t, testenv.Options{
+		Log: io.Discard, Configure: func(c *serverconfig.Config) { c.TLS = serverconfig.TLSAuto },
+	})
+	runScripts(t, "testdata/tls", map[string]string{
+		"REGISTRY": srv.Address, "CA_FILE": srv.CAFile, "ACCOUNT": "admin", "PASSWORD": testenv.AdminPassword,
+	})
 }
 
 // TestHostile runs the scripts against a registry that answers badly.

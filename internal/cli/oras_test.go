@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// realORAS finds the ORAS client, if it is installed, before the test binary
+// takes its name in PATH.
+var realORAS, _ = exec.LookPath("oras")
+
+// TestLikeORAS runs the same commands with ORAS 1.3 and with orlop against the
+// same registry. The lines that they print must be the same, in whatever order
+// transfers happen to end.
+func TestLikeORAS(t *testing.T) {
+	if realORAS == "" {
+		t.Skip("oras is not installed: go install oras.land/oras/cmd/oras@v1.3.6")
+	}
+	registry := "localhost:" + strings.SplitN(startDistribution(t), ":", 2)[1]
+	session := `
+login REG -u ci -p secret
+push REG/REPO:1.0 --config /dev/null:application/vnd.unknown.config.v1+json ./artifact.txt:application/vnd.unknown.layer.v1+txt -a CREATED
+push REG/REPO:2,c,b artifact.txt dir/other.txt:text/plain -a CREATED --format json
+push REG/REPO:3,latest artifact.txt dir/other.txt:text/plain -a CREATED -a key=value --artifact-type application/x-mine
+push REG/REPO:empty -a CREATED
+push REG/REPO artifact.txt -a CREATED
+push REG/REPO:platform artifact.txt -a CREATED --artifact-platform linux/arm64
+push REG/REPO:spec artifact.txt -a CREATED --image-spec v1.0 --artifact-type application/x-mine
+push --oci-layout layout:1,2 artifact.txt -a CREATED
+pull --oci-layout layout:1 -o out-layout
+pull REG/REPO:3 -o out
+pull REG/REPO:2 -o out-json --format json
+pull REG/REPO:2 -o out-template --format go-template={{.reference}}
+pull REG/REPO:empty -o out-empty
+pull REG/REPO:empty -o out-empty --format json
+tag REG/REPO:3 x y
+resolve REG/REPO:x
+resolve -l REG/REPO:x
+resolve --platform linux/arm64 REG/REPO:platform
+repo tags REG/REPO
+repo tags REG/REPO --format json
+repo tags REG/REPO --last 2
+repo tags --oci-layout layout
+logout REG`
+	base := t.TempDir()
+	for _, name := range []string{"ours", "theirs"} {
+		for _, file := range []string{"artifact.txt", "dir/other.txt"} {
+			path := filepath.Join(base, name, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			write(t, path, "content of "+file+"\n")
+		}
+	}
+	for line := range strings.SplitSeq(strings.TrimSpace(session), "\n") {
+		want := runSession(t, realORAS, registry, filepath.Join(base, "theirs"), line)
+		got := runSession(t, "orlop", registry, filepath.Join(base, "ours"), line)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s\norlop:\n  %s\noras:\n  %s", line, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+		}
+	}
+}
+
+// runSession runs one command line in a directory, and returns what it prints,
+// sorted by line. Each program has a directory and a repository of its own.
+func runSession(t *testing.T, program, registry, dir, line string) []string {
+	t.Helper()
+	repo := "like-oras/" + filepath.Base(dir)
+	replace := strings.NewReplacer("REG", registry, "REPO", repo,
+		"CREATED", "org.opencontainers.image.created=2020-01-02T03:04:05Z")
+	args := strings.Fields(line)
+	for i := range args {
+		args[i] = replace.Replace(args[i])
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "DOCKER_CONFIG="+dir, "XDG_CONFIG_HOME="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v\n%s", program, err, out)
+	}
+	text := strings.NewReplacer(dir, "DIR", repo, "REPO").Replace(string(out))
+	lines := strings.Split(text, "\n")
+	slices.Sort(lines)
+	return lines
+}
