@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/orlop/orlop/internal/config"
@@ -31,6 +32,7 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer
 	if err := s.announce(out); err != nil {
 		return fmt.Errorf("print the address: %w", err)
 	}
+	go debug.FreeOSMemory() // what the start took, migrations and a password's hash, is not needed again
 	return s.Serve(ctx)
 }
 
