@@ -226,12 +226,12 @@ func (r *Registry) subjectInTag(ctx context.Context, repo string, dgst digest.Di
 		return "", nil
 	}
 	m, err := r.Manifest(ctx, repo, string(dgst))
-	if err != nil {
+	if status(err) == http.StatusNotFound {
 		return "", err
 	}
-	info, err := orlop.ParseManifest(m.Descriptor.MediaType, m.Raw)
-	if err != nil || info.Subject == nil {
-		return "", nil //nolint:nilerr // what cannot be read can still be deleted
+	info, parseErr := orlop.ParseManifest(m.Descriptor.MediaType, m.Raw)
+	if err != nil || parseErr != nil || info.Subject == nil {
+		return "", nil //nolint:nilerr // what may not or cannot be read can still be deleted
 	}
 	if r.o.ReferrersTag == TagAuto {
 		for _, err := range r.apiPages(ctx, repo, info.Subject.Digest, "") {

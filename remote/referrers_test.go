@@ -150,7 +150,7 @@ func TestReferrersAreFilteredHere(t *testing.T) {
 	}
 }
 
-// TestFallbackTagIsChangedOnce: two processes change the tag; the registry
+// TestFallbackTagIsConditional: two processes change the tag; the registry
 // honours If-Match.
 func TestFallbackTagIsConditional(t *testing.T) {
 	subject := orlop.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromString("subject"), Size: 7}
@@ -179,5 +179,19 @@ func TestFallbackTagIsConditional(t *testing.T) {
 	attach(t, f.open(t, remote.Options{}), subject, "x/y", "mine")
 	if puts != 2 || !strings.Contains(index, "mine") || !strings.Contains(index, string(digest.FromString("other"))) {
 		t.Errorf("after %d changes: %s", puts, index)
+	}
+}
+
+// TestDeleteWithoutPull: who may delete need not be able to read.
+func TestDeleteWithoutPull(t *testing.T) {
+	f := newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+	})
+	if err := f.open(t, remote.Options{}).DeleteManifest(t.Context(), "a", digest.FromString("x")); err != nil {
+		t.Error(err)
 	}
 }

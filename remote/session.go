@@ -238,9 +238,9 @@ func (s *session) recover(ctx context.Context, src source, dgst digest.Digest, f
 	case err != nil && status(err) == 0:
 		return failed // the registry cannot be reached
 	}
-	// The session is gone, or it is empty. It is gone, too, if the blob was
-	// completed and only the answer was lost.
-	if dgst != "" && err != nil {
+	// The session is gone, or it is empty. It may be that, too, because the blob
+	// was completed and only the answer was lost.
+	if dgst != "" {
 		if _, err := s.r.StatBlob(ctx, s.repo, dgst); err == nil {
 			s.done = true
 			return nil
