@@ -77,7 +77,7 @@ func New(db *sqlmeta.DB, blobs blob.Store, o Options) (*Service, error) {
 		return nil, fmt.Errorf("prepare the default registry: %w", err)
 	}
 	var err error
-	s.uploads.key, err = uploadKey(ctx, db)
+	s.uploads.key, err = uploadKey(ctx, db, o.Now())
 	return s, err
 }
 

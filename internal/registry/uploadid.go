@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/meta"
 	"github.com/orlop/orlop/internal/meta/sqlmeta"
 )
 
@@ -32,15 +33,23 @@ type uploads struct {
 	active sync.Map // id -> struct{}: one request at a time
 }
 
+// uploadKeys is the purpose of the key of upload ids.
+const uploadKeys = "upload-ids"
+
 // uploadKey returns the key of upload ids, made at the first start.
-func uploadKey(ctx context.Context, db *sqlmeta.DB) ([]byte, error) {
-	key := make([]byte, 32)
-	rand.Read(key)
-	key, err := db.ServerKey(ctx, "upload-ids", key)
+func uploadKey(ctx context.Context, db *sqlmeta.DB, now time.Time) ([]byte, error) {
+	keys, err := db.ServerKeys(ctx, uploadKeys)
+	if err == nil && len(keys) == 0 {
+		fresh := meta.ServerKey{ID: rand.Text(), Purpose: uploadKeys, Secret: make([]byte, 32), Created: now}
+		rand.Read(fresh.Secret)
+		if err = db.EnsureServerKey(ctx, fresh); err == nil {
+			keys, err = db.ServerKeys(ctx, uploadKeys)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the key of upload ids: %w", err)
 	}
-	return key, nil
+	return keys[0].Secret, nil
 }
 
 // newUploadID makes an id for an upload of the actor into a repository.
