@@ -158,6 +158,14 @@ func (i image) String() string {
 	return i.repo + ":" + i.tag
 }
 
+// reference is the tag or the digest.
+func (i image) reference() string {
+	if i.digest != "" {
+		return i.digest
+	}
+	return i.tag
+}
+
 // metadata returns the path of the image's metadata, and the key under which
 // the answer has it.
 func (i image) metadata() (path, key string) {

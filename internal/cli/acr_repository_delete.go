@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"github.com/orlop/orlop/ref"
 	"github.com/orlop/orlop/remote/auth"
 )
 
@@ -84,7 +85,7 @@ func deleteImage(ctx context.Context, env *Env, opts *acrDeleteOptions, reg acrR
 	if err := opts.confirm(env, question); err != nil {
 		return err
 	}
-	return reg.DeleteManifest(ctx, im.repo, digest.Digest(dgst))
+	return reg.DeleteManifest(ctx, im.repo, dgst)
 }
 
 func (o *acrDeleteOptions) confirm(env *Env, question string) error {
@@ -94,35 +95,35 @@ func (o *acrDeleteOptions) confirm(env *Env, question string) error {
 	return confirm(env, question)
 }
 
-// digest returns the digest of an image.
-func (r acrRegistry) digest(ctx context.Context, im image) (string, error) {
+// digest returns the digest of an image. That of a tag is metadata, so that an
+// account that may not pull can still delete.
+func (r acrRegistry) digest(ctx context.Context, im image) (digest.Digest, error) {
 	if im.digest != "" {
-		return im.digest, nil
+		return digest.Digest(im.digest), nil
 	}
-	var answer struct {
-		Tag struct {
-			Digest string `json:"digest"`
-		} `json:"tag"`
-	}
-	path, _ := im.metadata()
-	if _, err := r.get(ctx, path, auth.Scope(im.repo, "metadata_read"), &answer); err != nil {
+	attributes, err := r.imageAttributes(ctx, im)
+	if err != nil {
 		return "", err
 	}
-	if err := digest.Digest(answer.Tag.Digest).Validate(); err != nil {
-		return "", fmt.Errorf("the registry names no valid digest for %s: %w", im, err)
+	text := fmt.Sprint(attributes["digest"])
+	if dgst, err := ref.ValidateDigest(text); err == nil {
+		return dgst, nil
 	}
-	return answer.Tag.Digest, nil
+	return "", fmt.Errorf("the registry names no valid digest for %s: %q", im, text)
 }
 
 // imagesOf lists the images, as 'repository:tag', that name a manifest.
-func (r acrRegistry) imagesOf(ctx context.Context, repo, dgst string) ([]string, error) {
+func (r acrRegistry) imagesOf(ctx context.Context, repo string, dgst digest.Digest) ([]string, error) {
 	tags, err := r.tags(ctx, repo, "", 0)
+	if lacksACR(err) {
+		return plainImagesOf(ctx, r, repo, dgst)
+	}
 	if err != nil {
 		return nil, err
 	}
 	var images []string
 	for _, t := range tags {
-		if t["digest"] == dgst {
+		if t["digest"] == string(dgst) {
 			images = append(images, fmt.Sprintf("'%s:%v'", repo, t["name"]))
 		}
 	}

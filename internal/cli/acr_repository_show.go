@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -68,19 +69,40 @@ func runACRShow(ctx context.Context, env *Env, opts *acrShowOptions) error {
 	if err != nil {
 		return err
 	}
-	repo, path, key := opts.repository, metadataPath(opts.repository, ""), ""
-	name := reg.Host() + "/" + repo
-	if opts.image != "" {
-		repo = opts.parsedImage.repo
-		path, key = opts.parsedImage.metadata()
+	var v map[string]any
+	name := reg.Host() + "/" + opts.repository
+	if opts.image == "" {
+		v, err = reg.repositoryAttributes(ctx, opts.repository)
+	} else {
 		name = reg.Host() + "/" + opts.parsedImage.String()
+		v, err = reg.imageAttributes(ctx, opts.parsedImage)
 	}
-	var answer map[string]any
-	if _, err := reg.get(ctx, path, auth.Scope(repo, "metadata_read"), &answer); err != nil {
+	if err != nil {
 		return about(name, err)
 	}
-	if key != "" {
-		return opts.write(env.Stdout, answer[key])
+	return opts.write(env.Stdout, v)
+}
+
+func (r acrRegistry) repositoryAttributes(ctx context.Context, repo string) (map[string]any, error) {
+	var answer map[string]any
+	_, err := r.get(ctx, metadataPath(repo, ""), auth.Scope(repo, "metadata_read"), &answer)
+	return answer, err
+}
+
+// imageAttributes returns the attributes of a tag, or of a manifest.
+func (r acrRegistry) imageAttributes(ctx context.Context, im image) (map[string]any, error) {
+	var answer map[string]any
+	path, key := im.metadata()
+	_, err := r.get(ctx, path, auth.Scope(im.repo, "metadata_read"), &answer)
+	if lacksACR(err) {
+		return plainImage(ctx, r, im)
 	}
-	return opts.write(env.Stdout, answer)
+	if err != nil {
+		return nil, err
+	}
+	attributes, ok := answer[key].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the answer to GET %s has no %s", path, key)
+	}
+	return attributes, nil
 }

@@ -2,14 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"net/url"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/ref"
 	"github.com/orlop/orlop/remote/auth"
 )
@@ -68,7 +65,7 @@ func runACRShowTags(ctx context.Context, env *Env, opts *acrShowTagsOptions) err
 	tags, err := reg.tags(ctx, opts.repository, order, opts.top)
 	switch {
 	case err != nil && lacksACR(err) && opts.orderBy == "" && !opts.detail:
-		names, err := firstTags(ctx, reg, opts.repository, opts.top)
+		names, err := plainTags(ctx, reg, opts.repository, opts.top)
 		if err != nil {
 			return about(name, err)
 		}
@@ -118,26 +115,4 @@ func (r acrRegistry) tags(ctx context.Context, repo, order string, top int) ([]m
 		}
 	}
 	return all, nil
-}
-
-// lacksACR reports whether a registry seems to have no ACR data plane.
-func lacksACR(err error) bool {
-	e, ok := errors.AsType[*orlop.Error](err)
-	return ok && e.Code != orlop.CodeNameUnknown &&
-		(e.HTTPStatus() == http.StatusNotFound || e.HTTPStatus() == http.StatusMethodNotAllowed)
-}
-
-// firstTags lists tags by the distribution API.
-func firstTags(ctx context.Context, reg orlop.Lister, repo string, top int) ([]string, error) {
-	names := []string{}
-	for tag, err := range reg.Tags(ctx, repo, "") {
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, tag)
-		if len(names) == top {
-			break
-		}
-	}
-	return names, nil
 }

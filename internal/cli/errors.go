@@ -131,7 +131,7 @@ func report(w io.Writer, program string, err error) {
 	switch e, ok := errors.AsType[*orlop.Error](err); {
 	case ok && !isLocal(err):
 		out.Line("Error response from registry: %s", registryText(e, reference))
-	case ok && isNotFound(e) && reference != "":
+	case ok && isUnknown(e) && reference != "":
 		out.Line("Error: %s: not found", reference)
 	default:
 		out.Line("Error: %s", oneLine(err.Error()))
@@ -151,7 +151,7 @@ func report(w io.Writer, program string, err error) {
 // is not there it says what was looked for.
 func registryText(e *orlop.Error, reference string) string {
 	code := strings.ToLower(strings.ReplaceAll(e.Code, "_", " "))
-	if isNotFound(e) && reference != "" {
+	if isUnknown(e) && reference != "" {
 		return fmt.Sprintf("%s: %s: not found", code, reference)
 	}
 	message := e.Error()
@@ -164,6 +164,15 @@ func registryText(e *orlop.Error, reference string) string {
 		text += ": " + d
 	}
 	return text
+}
+
+// isUnknown reports whether the specification has a code for what is missing.
+func isUnknown(e *orlop.Error) bool {
+	switch e.Code {
+	case orlop.CodeNameUnknown, orlop.CodeManifestUnknown, orlop.CodeTagUnknown, orlop.CodeBlobUnknown:
+		return true
+	}
+	return false
 }
 
 // maxDetail is how much of an error's detail is shown to people.
@@ -224,6 +233,8 @@ func usualHint(program, reference string, err error) string {
 		return fmt.Sprintf("list the repositories: %s repo ls %s", program, host)
 	case errors.Is(err, orlop.ErrManifestUnknown), errors.Is(err, orlop.ErrTagUnknown):
 		return fmt.Sprintf("list the tags: %s repo tags %s", program, repositoryOf(reference))
+	case isNotFound(err) && errorCode(err) == orlop.CodeUnknown:
+		return fmt.Sprintf("%s does not seem to offer this; is it a registry of this kind?", host)
 	case errors.Is(err, orlop.ErrTooManyRequests):
 		return "wait a moment and try again"
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/orlop/orlop"
 )
@@ -18,11 +19,6 @@ const (
 	exitNotFound     = 6   // no such registry content
 	exitInterrupted  = 130 // ended by SIGINT or SIGTERM
 )
-
-// notFound are the errors that mean: what the user named is not there.
-var notFound = []error{
-	orlop.ErrNameUnknown, orlop.ErrManifestUnknown, orlop.ErrTagUnknown, orlop.ErrBlobUnknown,
-}
 
 // exitCode is the one place where errors become exit codes.
 func exitCode(err error) int {
@@ -43,13 +39,11 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
+// isNotFound reports whether what the user named is not there. Codes that
+// specifications do not name count by their HTTP status.
 func isNotFound(err error) bool {
-	for _, target := range notFound {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
+	e, ok := errors.AsType[*orlop.Error](err)
+	return ok && e.HTTPStatus() == http.StatusNotFound
 }
 
 func isUsage(err error) bool {
