@@ -311,6 +311,7 @@ func (u *upload) drop(ctx context.Context) error {
 		err = errors.Join(err, u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.DeleteUpload(u.r.id, u.row.ID) }))
 	}
 	u.known, u.row.Key = false, ""
+	u.r.uploads.end(u.row.ID)
 	return translate(err, nil)
 }
 
@@ -323,6 +324,10 @@ func (u *upload) Cancel(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	if u.w != nil {
 		u.w.Close()
+	}
+	u.r.uploads.end(u.row.ID)
+	if !u.known {
+		return nil // what never had a row needs none to be gone
 	}
 	err := u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.CancelUpload(u.r.id, u.row) })
 	if u.row.Key != "" {
@@ -411,6 +416,7 @@ func (u *upload) publish(ctx context.Context, b meta.Blob) error {
 	if err != nil {
 		return translate(err, nil)
 	}
+	u.r.uploads.end(u.row.ID)
 	if !stored && b.Key != "" {
 		if err := u.r.blobs.Delete(ctx, b.Key); err != nil {
 			u.r.opts.Log.Warn("surplus object not removed yet", "key", b.Key, "error", err)

@@ -27,10 +27,36 @@ const (
 	idDigits     = chanceDigits + timeDigits + macDigits
 )
 
-// uploads makes and checks upload ids, and knows those in use.
+// uploads makes and checks upload ids, and knows those in use and those that
+// have ended lately. An id that ended before that, or before a restart, looks
+// like that of an upload which has received nothing, and does no harm.
 type uploads struct {
 	key    []byte
 	active sync.Map // id -> struct{}: one request at a time
+
+	mu     sync.Mutex
+	ended  map[string]bool // guarded by mu
+	before map[string]bool // guarded by mu; those that ended before ended was begun
+}
+
+// maxEnded bounds how many ids each of ended and before holds.
+const maxEnded = 8192
+
+// end notes that an upload is no more.
+func (u *uploads) end(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ended == nil || len(u.ended) >= maxEnded {
+		u.ended, u.before = make(map[string]bool), u.ended
+	}
+	u.ended[id[:chanceDigits]] = true
+}
+
+// over tells whether an upload has ended lately.
+func (u *uploads) over(id string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.ended[id[:chanceDigits]] || u.before[id[:chanceDigits]]
 }
 
 // uploadKeys is the purpose of the key of upload ids.
@@ -86,7 +112,7 @@ func (r *Registry) checkUploadID(repo, id string) error {
 	if !hmac.Equal(mac, r.uploadMAC(raw, repo)) {
 		return orlop.ErrUploadUnknown
 	}
-	if r.opts.Now().After(r.expires(id)) {
+	if r.opts.Now().After(r.expires(id)) || r.uploads.over(id) {
 		return orlop.ErrUploadUnknown
 	}
 	return nil

@@ -1,0 +1,18 @@
+package registry
+
+import (
+	"testing"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/registrytest"
+)
+
+// TestConformance runs the public suite on the engine, with small blobs in
+// files as well.
+func TestConformance(t *testing.T) {
+	for name, o := range map[string]Options{"default": {}, "all in files": {SmallBlob: -1}} {
+		t.Run(name, func(t *testing.T) {
+			registrytest.Run(t, func(t *testing.T) orlop.Registry { return open(t, o) }, registrytest.Options{})
+		})
+	}
+}
