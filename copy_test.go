@@ -470,6 +470,9 @@ func TestCopyFromALiar(t *testing.T) {
 		src.read = func(m *orlop.Manifest) error { m.Raw = append(m.Raw, ' '); return nil }
 		_, err = orlop.Copy(t.Context(), dst, "to", src, "from", reference, orlop.CopyOptions{Tags: []string{"v1"}})
 		wantSide(t, err, orlop.Source, orlop.ErrDamaged)
+		src.read = func(m *orlop.Manifest) error { m.Raw[len(m.Raw)-1] = ' '; return nil }
+		_, err = orlop.Copy(t.Context(), dst, "to", src, "from", reference, orlop.CopyOptions{Tags: []string{"v1"}})
+		wantSide(t, err, orlop.Source, orlop.ErrDamaged)
 	}
 	src.read = func(m *orlop.Manifest) error { // it says what it gives, but that is not what was asked for
 		m.Raw = append(m.Raw, ' ')

@@ -112,3 +112,38 @@ func TestWalkReferrersOfALiar(t *testing.T) {
 		t.Errorf("error %v, want ErrTooLarge", last)
 	}
 }
+
+// twice lists every referrer twice, and the root among them.
+type twice struct {
+	orlop.Registry
+	root orlop.Descriptor
+}
+
+func (r twice) Referrers(ctx context.Context, repo string, dgst digest.Digest, artifactType string) iter.Seq2[orlop.Descriptor, error] {
+	return func(yield func(orlop.Descriptor, error) bool) {
+		for range 2 {
+			for desc, err := range r.Registry.Referrers(ctx, repo, dgst, artifactType) {
+				if !yield(desc, err) || !yield(r.root, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func TestWalkReferrersOnce(t *testing.T) {
+	r := memory.New()
+	root := pushIndex(t, r, "a", "", "root", nil)
+	sbom := pushIndex(t, r, "a", "", "sbom", &root)
+	pushIndex(t, r, "a", "", "signature", &sbom)
+	n := 0
+	for _, err := range orlop.WalkReferrers(t.Context(), twice{r, root}, "a", root.Digest, orlop.WalkOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 2 {
+		t.Errorf("%d referrers, want 2", n)
+	}
+}

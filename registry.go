@@ -74,8 +74,8 @@ type Writer interface {
 
 	// PushManifest stores a manifest and makes the tags name it, all or none.
 	// mediaType may be empty if the manifest says it. It returns the descriptor
-	// with artifact type and annotations. ErrManifestInvalid, and
-	// ErrManifestBlobUnknown if a blob it refers to is absent or not linked to
+	// with artifact type and annotations. ErrManifestInvalid, also if it gives a
+	// wrong size of a blob; ErrManifestBlobUnknown if a blob it refers to is absent or not linked to
 	// repo. The manifests of an index, a subject and foreign layers may be absent.
 	PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (Descriptor, error)
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -271,10 +272,54 @@ func TestDamagedBlob(t *testing.T) {
 		undo()
 	}
 	r := create(t, dir)
-	undo := damage(t, blobFile(dir, blob), damages["cut"])
+	damage(t, blobFile(dir, blob), damages["first byte"])
 	push(t, r, text, "tag") // which heals it
 	wantText(t, r, "tag", text)
-	_ = undo
+	damage(t, blobFile(dir, blob), damages["cut"])
+	src := memory.New()
+	if _, err := orlop.Copy(t.Context(), src, "a", r, "", "tag", orlop.CopyOptions{}); !errors.Is(err, orlop.ErrDamaged) {
+		t.Errorf("copied what is damaged: %v", err)
+	}
+	wantHealed(t, dir, text)
+}
+
+// wantHealed checks that a copy replaces a blob that was cut, once its manifest
+// is not taken for whole.
+func wantHealed(t *testing.T, dir, text string) {
+	t.Helper()
+	src := create(t, t.TempDir())
+	push(t, src, text, "tag")
+	r := create(t, dir)
+	if _, err := orlop.Copy(t.Context(), r, "", src, "", "tag", orlop.CopyOptions{Tags: []string{"tag"}, Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, r, "tag", text)
+}
+
+// A change that neither size nor time of index.json tells.
+func TestIndexChangedUnnoticed(t *testing.T) {
+	dir := t.TempDir()
+	r, other := create(t, dir), create(t, dir)
+	push(t, r, "one", "tag")
+	two := push(t, r, "two", "two")
+	later := time.Now().Add(time.Hour)
+	index := filepath.Join(dir, "index.json")
+	for _, text := range []string{"one", "two"} {
+		if text == "two" {
+			if err := other.DeleteTag(t.Context(), "", "two"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := other.Resolve(t.Context(), "", string(two.Digest)); err != nil {
+				t.Fatal(err)
+			}
+			push(t, other, "two", "tag")
+			push(t, other, "one", "two")
+		}
+		if err := os.Chtimes(index, later, later); err != nil {
+			t.Fatal(err)
+		}
+		wantText(t, r, "tag", text)
+	}
 }
 
 func TestDamagedManifest(t *testing.T) {

@@ -63,6 +63,11 @@ func testDeleteReferrer(e *env) {
 		}))
 	}
 	one, two := refer("one"), refer("two")
+	e.pushManifest(e.repo, e.image(e.repo, func(m *ocispec.Manifest) {
+		m.Subject, m.Annotations = &subject, map[string]string{"name": "two"}
+	}), "two")
+	e.must("delete its tag", e.DeleteTag(e.Context(), e.repo, "two"))
+	e.wantReferrers(subject.Digest, "", one, two)
 	e.must("delete", e.DeleteManifest(e.Context(), e.repo, one.Digest))
 	e.wantReferrers(subject.Digest, "", two)
 	e.must("delete the subject", e.DeleteManifest(e.Context(), e.repo, subject.Digest))

@@ -192,6 +192,7 @@ func testManifestInvalid(e *env) {
 		"layers and manifests":   strings.Replace(good, `"config"`, `"manifests": [], "config"`, 1),
 		"a digest that is none":  strings.Replace(good, string(digest.FromString("a layer")), "sha256:../../etc/passwd", 1),
 		"a digest that is weak":  strings.Replace(good, string(digest.FromString("a layer")), "md5:d41d8cd98f00b204e9800998ecf8427e", 1),
+		"a size that is wrong":   strings.Replace(good, `"size": 7`, `"size": 8`, 1),
 		"a size below nothing":   strings.Replace(good, `"size": 7`, `"size": -7`, 1),
 		"nested without end":     `{"schemaVersion":2,"x":` + strings.Repeat("[", 100_000),
 		"more than is allowed":   good + strings.Repeat(" ", orlop.MaxManifestSize),
