@@ -301,7 +301,7 @@ func (u *upload) recede(ctx context.Context) error {
 	return w.Close()
 }
 
-// drop removes an upload as if it had not been.
+// drop takes an upload back to where nothing has arrived.
 func (u *upload) drop(ctx context.Context) error {
 	var err error
 	if u.row.Key != "" {
@@ -311,7 +311,6 @@ func (u *upload) drop(ctx context.Context) error {
 		err = errors.Join(err, u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.DeleteUpload(u.r.id, u.row.ID) }))
 	}
 	u.known, u.row.Key = false, ""
-	u.r.uploads.end(u.row.ID)
 	return translate(err, nil)
 }
 
@@ -347,6 +346,7 @@ func (u *upload) Commit(ctx context.Context, d digest.Digest) (orlop.Descriptor,
 	b := meta.Blob{Digest: d, Size: u.Offset()}
 	err := u.finish(ctx, &b)
 	if errors.Is(err, orlop.ErrDigestInvalid) {
+		u.r.uploads.end(u.row.ID)
 		err = errors.Join(err, u.drop(context.WithoutCancel(ctx)))
 	}
 	if err != nil {
