@@ -35,7 +35,9 @@ type WalkOptions struct {
 // WalkReferrers yields what refers to the manifest root, what refers to that,
 // and so on: each referrer before its own, those of one subject in the order of
 // the registry, each once. It ends with the first error.
-func WalkReferrers(ctx context.Context, r Lister, repo string, root digest.Digest, o WalkOptions) iter.Seq2[Referrer, error] {
+func WalkReferrers(
+	ctx context.Context, r Lister, repo string, root digest.Digest, o WalkOptions,
+) iter.Seq2[Referrer, error] {
 	if o.MaxNodes == 0 {
 		o.MaxNodes = defaultMaxNodes
 	}

@@ -86,7 +86,9 @@ type Writer interface {
 type DigestPusher interface {
 	// PushManifestDigest is PushManifest under the digest dgst, which raw must
 	// match, otherwise ErrDigestInvalid.
-	PushManifestDigest(ctx context.Context, repo, mediaType string, dgst digest.Digest, raw []byte, tags ...string) (Descriptor, error)
+	PushManifestDigest(
+		ctx context.Context, repo, mediaType string, dgst digest.Digest, raw []byte, tags ...string,
+	) (Descriptor, error)
 }
 
 // Deleter removes things.
@@ -133,7 +135,8 @@ type BlobWriter interface {
 	// Write appends to the upload. After an error the upload may be resumed
 	// from what Offset tells after it was opened again.
 	io.Writer
-	// ID names the upload for Writer.Upload.
+	// ID names the upload for Writer.Upload. It may change with every Write, and
+	// is known after Close too.
 	ID() string
 	// Offset is how many bytes have been written.
 	Offset() int64

@@ -131,7 +131,8 @@ func (e *env) wantReferrers(subject digest.Digest, artifactType string, want ...
 	slices.Sort(got)
 	slices.Sort(lines)
 	if !slices.Equal(got, lines) {
-		e.Errorf("referrers of %s with type %q:\n%s\nwant:\n%s", subject, artifactType, strings.Join(got, "\n"), strings.Join(lines, "\n"))
+		e.Errorf("referrers of %s with type %q:\n%s\nwant:\n%s",
+			subject, artifactType, strings.Join(got, "\n"), strings.Join(lines, "\n"))
 	}
 }
 

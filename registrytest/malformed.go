@@ -16,7 +16,8 @@ var malformedTests = []test{
 }
 
 var malformedRepositories = []string{
-	"A", "a/B", "/", "/a", "a/", "a//b", "..", "../a", "a/..", "a/../../../etc/passwd", "./a", "a/./b", `a\b`, "a b", "a:b", "a@b",
+	"A", "a/B", "/", "/a", "a/", "a//b", "..", "../a", "a/..", "a/../../../etc/passwd", "./a", "a/./b",
+	`a\b`, "a b", "a:b", "a@b",
 	"a?b", "a#b", "a%2Fb", "a.", ".a", "-a", "a-", "_a", "a..b", "a___b", "a._b", "é", "a\x00", "a\n", "\u202ea", "a/_catalog",
 	"a\r\nHost: evil", strings.Repeat("a", 256), strings.Repeat("a/", 127) + "aa",
 }

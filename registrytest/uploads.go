@@ -111,18 +111,16 @@ func testUploadResume(e *env) {
 	for _, size := range []int{3, 40 << 10, 3<<20 + 17} {
 		b := content(size)
 		w := e.upload(e.repo, "")
-		id := w.ID()
 		for sent := 0; sent < size; {
 			n := min(size-sent, size/3+1)
 			e.write(w, b[sent:sent+n])
 			sent += n
 			e.must("close", w.Close())
 			e.must("close again", w.Close())
-			w = e.upload(e.repo, id)
+			w = e.upload(e.repo, w.ID()) // which may have changed
 			if w.Offset() != int64(sent) {
 				e.Fatalf("went on at %d after %d bytes", w.Offset(), sent)
 			}
-			id = w.ID() // it may change
 		}
 		e.wantNoBlob(e.repo, digest.FromBytes(b))
 		e.commit(w, e.repo, digest.FromBytes(b), b)
@@ -132,7 +130,8 @@ func testUploadResume(e *env) {
 // hostileIDs are names of uploads that an implementation might put into a path
 // or a query.
 var hostileIDs = []string{
-	"unknown", "../../../../etc/passwd", "..", ".", "/", "a/b", `a\b`, "%2e%2e", "a b", "a?b=c", "a#b", "'; drop table uploads; --",
+	"unknown", "../../../../etc/passwd", "..", ".", "/", "a/b", `a\b`, "%2e%2e", "a b", "a?b=c", "a#b",
+	"'; drop table uploads; --",
 	"\x00", "\r\nHost: evil", "00000000-0000-0000-0000-000000000000", strings.Repeat("a", 10000), "é", "*",
 }
 

@@ -1,0 +1,57 @@
+package orlop
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// copyReferrers copies what refers to the manifests that were visited, until
+// there are no new ones.
+func (c *copier) copyReferrers(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		subjects := c.fresh
+		c.fresh = nil
+		c.mu.Unlock()
+		if len(subjects) == 0 {
+			return nil
+		}
+		if err := each(ctx, c.o.Concurrency, slices.Values(subjects), c.copyReferrersOf); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *copier) copyReferrersOf(ctx context.Context, subject Descriptor) error {
+	referrers, err := c.listReferrers(ctx, subject)
+	if err != nil {
+		return err
+	}
+	return each(ctx, 1, slices.Values(referrers), func(ctx context.Context, desc Descriptor) error {
+		return c.copyManifest(ctx, desc, nil, 0)
+	})
+}
+
+func (c *copier) listReferrers(ctx context.Context, subject Descriptor) ([]Descriptor, error) {
+	var referrers []Descriptor
+	err := c.transfer(ctx, func() error {
+		for desc, err := range c.lister.Referrers(ctx, c.srcRepo, subject.Digest, "") {
+			if err != nil {
+				return err
+			}
+			c.mu.Lock()
+			err = c.add(subject, 1)
+			c.mu.Unlock()
+			if err != nil {
+				return err
+			}
+			referrers = append(referrers, desc)
+		}
+		return nil
+	})
+	if _, ok := errors.AsType[*CopyError](err); err != nil && !ok {
+		err = &CopyError{"list referrers of", Source, subject, err}
+	}
+	return referrers, err
+}
