@@ -8,6 +8,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -127,10 +129,11 @@ func mediaType(resp *http.Response) string {
 	return t
 }
 
-// PushManifest implements orlop.Writer. The first tag is set with the manifest
-// and the others after it, one request each, as the protocol has no way to set
-// them at once: after an error some may be set. A manifest type that this
-// library does not know is sent as it is.
+// PushManifest implements orlop.Writer. All tags are set at once if the registry
+// knows the tag parameter of the specification's draft; if not, the first is set
+// with the manifest and the others after it, one request each, and after an
+// error some may be set. A manifest type that this library does not know is sent
+// as it is.
 func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (orlop.Descriptor, error) {
 	errs := []error{orlop.ValidateRepository(repo)}
 	for _, tag := range tags {
@@ -150,14 +153,9 @@ func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw
 		MediaType: info.MediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw)),
 		ArtifactType: info.ArtifactType, Annotations: info.Annotations,
 	}
-	if len(tags) == 0 {
-		tags = []string{string(desc.Digest)}
-	}
-	indexed := false
-	for _, reference := range tags {
-		if indexed, err = r.putManifest(ctx, repo, reference, desc, raw, nil); err != nil {
-			return orlop.Descriptor{}, err
-		}
+	indexed, err := r.putTags(ctx, repo, desc, raw, tags)
+	if err != nil {
+		return orlop.Descriptor{}, err
 	}
 	if info.Subject == nil || indexed {
 		return desc, nil
@@ -165,11 +163,27 @@ func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw
 	return desc, r.addReferrer(ctx, repo, info.Subject.Digest, desc)
 }
 
-// putManifest stores a manifest under one reference. It tells whether the
-// registry has put it into its list of referrers.
-func (r *Registry) putManifest(ctx context.Context, repo, reference string, desc orlop.Descriptor, raw []byte, header http.Header) (indexed bool, err error) {
+// putTags stores a manifest under its tags, or under its digest if it has none.
+func (r *Registry) putTags(ctx context.Context, repo string, desc orlop.Descriptor, raw []byte, tags []string) (indexed bool, err error) {
+	if len(tags) == 0 {
+		tags = []string{string(desc.Digest)}
+	}
+	for len(tags) > 0 {
+		var done []string
+		if indexed, done, err = r.putManifest(ctx, repo, tags[0], tags[1:], desc, raw, nil); err != nil {
+			return false, err
+		}
+		tags = slices.DeleteFunc(slices.Clone(tags[1:]), func(tag string) bool { return slices.Contains(done, tag) })
+	}
+	return indexed, nil
+}
+
+// putManifest stores a manifest under one reference, and more tags if the
+// registry can set them at once. It tells whether the registry has put it into
+// its list of referrers, and which of more it has set.
+func (r *Registry) putManifest(ctx context.Context, repo, reference string, more []string, desc orlop.Descriptor, raw []byte, header http.Header) (indexed bool, set []string, err error) {
 	c := call{
-		method: http.MethodPut, path: manifestPath(repo, reference), header: header.Clone(),
+		method: http.MethodPut, path: manifestPath(repo, reference), query: url.Values{"tag": more}, header: header.Clone(),
 		body: bytes.NewReader(raw), size: desc.Size, scopes: push(repo),
 		want: []int{http.StatusCreated, http.StatusOK}, absent: orlop.ErrNameUnknown,
 	}
@@ -179,14 +193,14 @@ func (r *Registry) putManifest(ctx context.Context, repo, reference string, desc
 	c.header.Set("Content-Type", desc.MediaType)
 	resp, err := r.send(ctx, c)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	said := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
 	if said != "" && said.Validate() == nil && said.Algorithm() == desc.Digest.Algorithm() && said != desc.Digest {
 		_ = drop(resp)
-		return false, c.bad(resp, "%w: the registry stored %s instead of %s", orlop.ErrDamaged, said, desc.Digest)
+		return false, nil, c.bad(resp, "%w: the registry stored %s instead of %s", orlop.ErrDamaged, said, desc.Digest)
 	}
-	return resp.Header.Get("OCI-Subject") != "", drop(resp)
+	return resp.Header.Get("OCI-Subject") != "", resp.Header.Values("OCI-Tag"), drop(resp)
 }
 
 // DeleteManifest implements orlop.Deleter. At a registry without a referrers

@@ -215,7 +215,7 @@ func (r *Registry) putTagIndex(ctx context.Context, repo string, subject digest.
 		header = http.Header{"If-Match": {`"` + string(old) + `"`}}
 	}
 	desc := orlop.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
-	_, err = r.putManifest(ctx, repo, fallbackTag(subject), desc, raw, header)
+	_, _, err = r.putManifest(ctx, repo, fallbackTag(subject), nil, desc, raw, header)
 	return err
 }
 
