@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -102,6 +103,10 @@ func runPull(ctx context.Context, env *Env, opts *pullOptions) error {
 	if opts.concurrency < 1 {
 		return usagef("--concurrency must be at least 1")
 	}
+	config, err := opts.configArg()
+	if err != nil {
+		return err
+	}
 	t, err := opts.open(env, &opts.commonOptions, opts.source)
 	if err != nil {
 		return err
@@ -112,18 +117,18 @@ func runPull(ctx context.Context, env *Env, opts *pullOptions) error {
 	out := output.NewPrinter(env.Stdout)
 	p := progress(env, &opts.commonOptions, &opts.ttyOptions, opts.formatOptions.parsed, out,
 		"Downloading", "Processing", "Downloaded", "Skipped", "Restored", "Exists")
-	puller := &puller{opts: opts, from: t, progress: p}
+	puller := newPuller(opts, t, p)
+	puller.config = config
 	root, err := puller.pull(ctx)
 	p.Close()
 	if err != nil {
-		return pullFailure(env, t, err)
+		return pullFailure(t, err)
 	}
 	if !opts.formatOptions.parsed.IsText() {
 		return opts.formatOptions.parsed.Write(env.Stdout, puller.result(root))
 	}
 	if puller.skippedLayer {
 		out.Line(`Skipped pulling layers without file name in "org.opencontainers.image.title"`)
-		out.Line("Use '%s copy %s --to-oci-layout <layout-dir>' to pull all layers.", env.program(), t.typed)
 	} else {
 		out.Line("Pulled %s", t)
 	}
@@ -131,14 +136,26 @@ func runPull(ctx context.Context, env *Env, opts *pullOptions) error {
 	return out.Err()
 }
 
+// configArg parses --config; nil if it was not given.
+func (o *pullOptions) configArg() (*files.Arg, error) {
+	if o.config == "" {
+		return nil, nil
+	}
+	arg, err := files.ParseArg(o.config, runtime.GOOS == "windows")
+	if err != nil {
+		return nil, &usageError{err: fmt.Errorf("--config: %w", err)}
+	}
+	return &arg, nil
+}
+
 // pullFailure adds the next step to the failures that are particular to pull.
-func pullFailure(env *Env, t *target, err error) error {
+func pullFailure(t *target, err error) error {
 	err = t.about(err)
 	switch {
 	case errors.Is(err, files.ErrExists):
 		return withHint(err, "leave out --keep-old-files, or choose another directory by --output")
 	case errors.Is(err, errSameName):
-		return withHint(err, "choose a platform by --platform, or see what there is: %s discover %s", env.program(), t.typed)
+		return withHint(err, "choose one platform by --platform")
 	case errors.Is(err, orlop.ErrDamaged):
 		return withHint(err, "the content does not match its digest; nothing was written, try again or tell the registry's operator")
 	}

@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,10 +24,13 @@ type puller struct {
 	from     *target
 	progress *output.Progress
 
-	manifests    []orlop.Descriptor // read, in order
-	names        map[string]digest.Digest
-	groups       []group // files to write, by digest, in order
-	skippedLayer bool    // a layer has no name
+	config       *files.Arg // what to write the configuration as, nil if not
+	manifests    []orlop.Descriptor
+	seen         map[digest.Digest]bool   // of manifests
+	names        map[string]digest.Digest // of files
+	groups       []*group                 // what to fetch, in order
+	byDigest     map[digest.Digest]*group
+	skippedLayer bool // a layer has no name
 
 	mu    sync.Mutex // guards files
 	files []pulledFile
@@ -35,8 +38,17 @@ type puller struct {
 
 // group is content with the files that it becomes. It is fetched once.
 type group struct {
-	digest digest.Digest
-	files  []orlop.Descriptor // each with a title
+	files []orlop.Descriptor // of one digest, each with a title
+}
+
+// maxManifests is how many manifests an index may lead to.
+const maxManifests = 10_000
+
+func newPuller(opts *pullOptions, from *target, p *output.Progress) *puller {
+	return &puller{
+		opts: opts, from: from, progress: p,
+		seen: map[digest.Digest]bool{}, names: map[string]digest.Digest{}, byDigest: map[digest.Digest]*group{},
+	}
 }
 
 // pull reads the manifests, then fetches the files. It returns the descriptor
@@ -46,7 +58,6 @@ func (p *puller) pull(ctx context.Context) (orlop.Descriptor, error) {
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
-	p.names = map[string]digest.Digest{}
 	if err := p.collect(ctx, m); err != nil {
 		return orlop.Descriptor{}, err
 	}
@@ -61,9 +72,7 @@ func (p *puller) pull(ctx context.Context) (orlop.Descriptor, error) {
 
 // collect finds the files of a manifest and of those that it leads to.
 func (p *puller) collect(ctx context.Context, m orlop.Manifest) error {
-	if slices.ContainsFunc(p.manifests, func(d orlop.Descriptor) bool { return d.Digest == m.Descriptor.Digest }) {
-		return nil
-	}
+	p.seen[m.Descriptor.Digest] = true
 	p.manifests = append(p.manifests, m.Descriptor)
 	p.progress.Event("Downloading", m.Descriptor)
 	p.progress.Event("Processing", m.Descriptor)
@@ -72,7 +81,7 @@ func (p *puller) collect(ctx context.Context, m orlop.Manifest) error {
 		return err
 	}
 	if info.Config != nil {
-		if err := p.add(p.config(*info.Config), false); err != nil {
+		if err := p.add(p.named(*info.Config), false); err != nil {
 			return err
 		}
 	}
@@ -94,6 +103,12 @@ func (p *puller) descend(ctx context.Context, info orlop.ManifestInfo) error {
 		next = append(slices.Clip(next), *info.Subject)
 	}
 	for _, d := range next {
+		if p.seen[d.Digest] {
+			continue
+		}
+		if len(p.manifests) >= maxManifests {
+			return fmt.Errorf("%s leads to more than %d manifests", p.from.typed, maxManifests)
+		}
 		m, err := p.from.Manifest(ctx, p.from.repo, string(d.Digest))
 		if err != nil {
 			return p.from.aboutRef(p.from.digested(d.Digest), err)
@@ -110,16 +125,12 @@ func (p *puller) wanted(mediaType string) bool {
 	return p.opts.allowAll || len(p.opts.mediaTypes) == 0 || slices.Contains(p.opts.mediaTypes, mediaType)
 }
 
-// config gives the configuration the name that --config asks for.
-func (p *puller) config(d orlop.Descriptor) orlop.Descriptor {
-	if p.opts.config == "" {
-		return d
+// named gives the configuration the name that --config asks for, if its type
+// is right.
+func (p *puller) named(d orlop.Descriptor) orlop.Descriptor {
+	if p.config != nil && (p.config.MediaType == "" || p.config.MediaType == d.MediaType) {
+		d.Annotations = map[string]string{ocispec.AnnotationTitle: p.config.Path}
 	}
-	arg, err := files.ParseArg(p.opts.config, runtime.GOOS == "windows")
-	if err != nil || arg.MediaType != "" && arg.MediaType != d.MediaType {
-		return d
-	}
-	d.Annotations = map[string]string{ocispec.AnnotationTitle: arg.Path}
 	return d
 }
 
@@ -141,12 +152,13 @@ func (p *puller) add(d orlop.Descriptor, layer bool) error {
 		return nil
 	}
 	p.names[name] = d.Digest
-	i := slices.IndexFunc(p.groups, func(g group) bool { return g.digest == d.Digest })
-	if i < 0 {
-		p.groups = append(p.groups, group{digest: d.Digest})
-		i = len(p.groups) - 1
+	g := p.byDigest[d.Digest]
+	if g == nil {
+		g = &group{}
+		p.byDigest[d.Digest] = g
+		p.groups = append(p.groups, g)
 	}
-	p.groups[i].files = append(p.groups[i].files, d)
+	g.files = append(g.files, d)
 	return nil
 }
 
@@ -170,7 +182,7 @@ func (p *puller) fetch(ctx context.Context) error {
 
 // fetchGroup writes the files of one digest: the first from the registry, the
 // others as its copies.
-func (p *puller) fetchGroup(ctx context.Context, dir *files.Target, g group) error {
+func (p *puller) fetchGroup(ctx context.Context, dir *files.Target, g *group) error {
 	var first string
 	for _, d := range g.files {
 		path, err := p.fetchFile(ctx, dir, d, first)
