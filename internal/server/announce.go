@@ -5,6 +5,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/orlop/orlop/internal/config"
@@ -33,9 +36,8 @@ func (s *Server) announce(out io.Writer) error {
 }
 
 func (s *Server) announceAuthority(b *strings.Builder) {
-	fmt.Fprintf(b, "\nThe certificates come from an authority of this server's own. To trust it:\n\n"+
-		"    orlop login --ca-file %[1]s ...        one command\n"+
-		"    export SSL_CERT_FILE=%[1]s             this shell\n"+
+	fmt.Fprintf(b, "\nThe certificates come from an authority of this server's own. To trust it in this shell, or on this machine:\n\n"+
+		"    export SSL_CERT_FILE=%[1]s\n"+
 		"    sudo cp %[1]s /usr/local/share/ca-certificates/orlop.crt && sudo update-ca-certificates\n", s.caFile)
 }
 
@@ -51,9 +53,33 @@ func (s *Server) announceCommands(b *strings.Builder) {
 		flags = " --plain-http"
 	}
 	fmt.Fprintf(b, "\nSign in and push:\n\n"+
-		"    orlop login %[1]s --username admin%[2]s\n"+
+		"    %[3]s login %[1]s --username admin%[2]s\n"+
 		"    echo \"Here is an artifact!\" > artifact.txt\n"+
-		"    orlop push %[1]s/samples/artifact:1.0%[2]s ./artifact.txt:application/vnd.unknown.layer.v1+txt\n", addr, flags)
+		"    %[3]s push %[1]s/samples/artifact:1.0%[2]s ./artifact.txt:application/vnd.unknown.layer.v1+txt\n",
+		addr, flags, clientProgram())
+}
+
+// clientProgram is how to call the client: by its name, or by its path if it is
+// found beside this program only.
+func clientProgram() string {
+	const name = "orlop"
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	beside := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(beside); err != nil {
+		return name
+	}
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, beside); err == nil && !strings.HasPrefix(rel, "..") {
+			return "." + string(filepath.Separator) + rel
+		}
+	}
+	return beside
 }
 
 // reachable turns an address that stands for all addresses into one that a
