@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,11 +20,11 @@ type Env struct {
 	Getenv  func(string) string
 	Version string // of orlop
 
-	StdinTTY   bool                   // Stdin is a terminal: prompts make sense
-	StderrTTY  bool                   // Stderr is a terminal: bars make sense
-	TermSize   func() (w, h int)      // size of the terminal at Stderr
-	ReadSecret func() ([]byte, error) // reads a line from Stdin without echo
-	ConfigDir  func() (string, error) // the user's configuration directory
+	StdinTTY   bool                                  // Stdin is a terminal: prompts make sense
+	StderrTTY  bool                                  // Stderr is a terminal: bars make sense
+	TermSize   func() (w, h int)                     // size of the terminal at Stderr
+	ReadSecret func(context.Context) ([]byte, error) // reads a line from Stdin without echo
+	ConfigDir  func() (string, error)                // the user's configuration directory
 }
 
 // OSEnv returns the environment of this process.
@@ -38,7 +39,7 @@ func OSEnv() *Env {
 		StdinTTY:   term.IsTerminal(int(os.Stdin.Fd())),
 		StderrTTY:  term.IsTerminal(int(os.Stderr.Fd())),
 		TermSize:   func() (int, int) { return termSize(os.Stderr) },
-		ReadSecret: func() ([]byte, error) { return term.ReadPassword(int(os.Stdin.Fd())) },
+		ReadSecret: func(ctx context.Context) ([]byte, error) { return readPassword(ctx, os.Stdin) },
 		ConfigDir:  os.UserConfigDir,
 	}
 }

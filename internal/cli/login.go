@@ -69,7 +69,7 @@ func runLogin(ctx context.Context, env *Env, opts *loginOptions) error {
 	if err := ref.ValidateRegistry(host); err != nil {
 		return withHint(&usageError{err: err}, "give the registry as HOST or HOST:PORT")
 	}
-	cred, err := opts.loginCredential(env)
+	cred, err := opts.loginCredential(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -105,10 +105,10 @@ func loginFailure(host string, err error) error {
 
 // loginCredential returns the credential of the flags, and asks for what is
 // missing.
-func (o *loginOptions) loginCredential(env *Env) (auth.Credential, error) {
+func (o *loginOptions) loginCredential(ctx context.Context, env *Env) (auth.Credential, error) {
 	secretGiven := o.password != "" || o.identityToken != "" || o.passwordStdin || o.identityTokenStdin
 	if !secretGiven {
-		if err := o.ask(env); err != nil {
+		if err := o.ask(ctx, env); err != nil {
 			return auth.Credential{}, err
 		}
 	}
@@ -117,7 +117,7 @@ func (o *loginOptions) loginCredential(env *Env) (auth.Credential, error) {
 
 // ask asks for user name and password. Without a user name the secret is an
 // identity token.
-func (o *loginOptions) ask(env *Env) error {
+func (o *loginOptions) ask(ctx context.Context, env *Env) error {
 	if !env.StdinTTY {
 		return withHint(usagef("no password given, and standard input is no terminal to ask for it"),
 			"give --username and --password-stdin")
@@ -135,7 +135,7 @@ func (o *loginOptions) ask(env *Env) error {
 		prompt = "Token: "
 	}
 	fmt.Fprint(env.Stdout, prompt)
-	secret, err := env.ReadSecret()
+	secret, err := env.ReadSecret(ctx)
 	fmt.Fprintln(env.Stdout)
 	if err != nil {
 		return fmt.Errorf("read the password: %w", err)

@@ -23,6 +23,9 @@ func Main() int {
 // Run runs one command line and returns its exit code. When ctx is cancelled
 // the command ends early, and leaves nothing half-written behind.
 func Run(ctx context.Context, env *Env) int {
+	own := *env
+	own.Stdin = contextReader{ctx, env.Stdin}
+	env = &own
 	root := newRoot(env)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

@@ -83,6 +83,33 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestInterruptedWaiting ends a command that waits for someone to type.
+func TestInterruptedWaiting(t *testing.T) {
+	r, w := io.Pipe()
+	t.Cleanup(func() { w.Close() })
+	for _, args := range [][]string{
+		{"login", "localhost:1"},
+		{"login", "localhost:1", "-u", "ci", "--password-stdin"},
+		{"acr", "repository", "delete", "-n", "localhost:1", "--repository", "x"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		env := testEnv(t)
+		env.StdinTTY = true
+		env.Stdin = readerFunc(func(p []byte) (int, error) {
+			cancel()
+			return r.Read(p) // never returns
+		})
+		code, _, stderr := run(t, ctx, env, args...)
+		if code != exitInterrupted || !strings.HasSuffix(stderr, "Error: interrupted\n") {
+			t.Errorf("%v: exit code %d, errors %q", args, code, stderr)
+		}
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // checking is a registry that wants Basic authentication by this account.
 func checking(t *testing.T, user, password string) (host string) {
 	t.Helper()
@@ -104,7 +131,7 @@ func prompting(t *testing.T, typed, secret string) *Env {
 	env := testEnv(t)
 	env.StdinTTY = true
 	env.Stdin = strings.NewReader(typed)
-	env.ReadSecret = func() ([]byte, error) { return []byte(secret), nil }
+	env.ReadSecret = func(context.Context) ([]byte, error) { return []byte(secret), nil }
 	return env
 }
 
