@@ -98,6 +98,7 @@ func open(t *testing.T, host string, o remote.Options) *remote.Registry {
 var distributionFaults = map[string]string{
 	"manifest/every type":                             "it takes Docker's manifests only if they say their type, and no artifact manifests",
 	"manifest/blob of another size":                   "it takes the size of a blob on trust",
+	"manifest/sha512":                                 "it compares a manifest with its SHA-256 only",
 	"manifest/unknown":                                "it answers 500 for the digest of a blob that is no manifest",
 	"manifest/what may be absent":                     "it asks for layers that lie elsewhere",
 	"list/tags of an absent repository":               "it answers with no tags",

@@ -135,12 +135,24 @@ func mediaType(resp *http.Response) string {
 // error some may be set. A manifest type that this library does not know is sent
 // as it is.
 func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (orlop.Descriptor, error) {
-	errs := []error{orlop.ValidateRepository(repo)}
+	return r.PushManifestDigest(ctx, repo, mediaType, digest.FromBytes(raw), raw, tags...)
+}
+
+// PushManifestDigest implements orlop.DigestPusher. Tags of a digest that is no
+// SHA-256 need a registry that knows the tag parameter: a push by tag would
+// store the manifest under its SHA-256. ErrUnsupported at others.
+func (r *Registry) PushManifestDigest(
+	ctx context.Context, repo, mediaType string, dgst digest.Digest, raw []byte, tags ...string,
+) (orlop.Descriptor, error) {
+	errs := []error{orlop.ValidateRepository(repo), orlop.ValidateDigest(dgst)}
 	for _, tag := range tags {
 		errs = append(errs, orlop.ValidateTag(tag))
 	}
 	if err := check(errs...); err != nil {
 		return orlop.Descriptor{}, err
+	}
+	if dgst.Algorithm().FromBytes(raw) != dgst {
+		return orlop.Descriptor{}, orlop.ErrDigestInvalid
 	}
 	info, err := orlop.ParseManifest(mediaType, raw)
 	if err != nil {
@@ -150,7 +162,7 @@ func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw
 		info = orlop.ManifestInfo{MediaType: mediaType}
 	}
 	desc := orlop.Descriptor{
-		MediaType: info.MediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw)),
+		MediaType: info.MediaType, Digest: dgst, Size: int64(len(raw)),
 		ArtifactType: info.ArtifactType, Annotations: info.Annotations,
 	}
 	indexed, err := r.putTags(ctx, repo, desc, raw, tags)
@@ -163,17 +175,24 @@ func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw
 	return desc, r.addReferrer(ctx, repo, info.Subject.Digest, desc)
 }
 
-// putTags stores a manifest under its tags, or under its digest if it has none.
+// putTags stores a manifest under its tags, or under its digest if it has none
+// or the digest is not what a tag would give it.
 func (r *Registry) putTags(ctx context.Context, repo string, desc orlop.Descriptor, raw []byte, tags []string) (indexed bool, err error) {
-	if len(tags) == 0 {
-		tags = []string{string(desc.Digest)}
+	byDigest := desc.Digest.Algorithm() != digest.SHA256
+	references := tags
+	if len(tags) == 0 || byDigest {
+		references = append([]string{string(desc.Digest)}, tags...)
 	}
-	for len(tags) > 0 {
-		var done []string
-		if indexed, done, err = r.putManifest(ctx, repo, tags[0], tags[1:], desc, raw, nil); err != nil {
+	for len(references) > 0 {
+		var set []string
+		if indexed, set, err = r.putManifest(ctx, repo, references[0], references[1:], desc, raw, nil); err != nil {
 			return false, err
 		}
-		tags = slices.DeleteFunc(slices.Clone(tags[1:]), func(tag string) bool { return slices.Contains(done, tag) })
+		left := slices.DeleteFunc(slices.Clone(references[1:]), func(tag string) bool { return slices.Contains(set, tag) })
+		if byDigest && len(left) > 0 {
+			return false, orlop.ErrUnsupported.With("the registry cannot tag a manifest of " + string(desc.Digest.Algorithm()))
+		}
+		references = left
 	}
 	return indexed, nil
 }

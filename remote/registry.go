@@ -25,7 +25,10 @@ type Registry struct {
 	tagMu        sync.Mutex   // held while a fallback tag is read and written
 }
 
-var _ orlop.Registry = (*Registry)(nil)
+var (
+	_ orlop.Registry     = (*Registry)(nil)
+	_ orlop.DigestPusher = (*Registry)(nil)
+)
 
 // New returns the registry at host[:port]. The name docker.io stands for
 // Docker Hub's registry-1.docker.io. Nothing is sent yet.

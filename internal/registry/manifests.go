@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -112,6 +113,15 @@ func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw
 	return s.Descriptor, err
 }
 
+// PushManifestDigest stores a manifest under a digest that may be SHA-512; see
+// orlop.DigestPusher.
+func (r *Registry) PushManifestDigest(
+	ctx context.Context, repo, mediaType string, dgst digest.Digest, raw []byte, tags ...string,
+) (orlop.Descriptor, error) {
+	s, err := r.PutManifest(ctx, repo, PutManifest{MediaType: mediaType, Raw: raw, Digest: dgst, Tags: tags})
+	return s.Descriptor, err
+}
+
 // PutManifest stores a manifest and makes the tags name it, all or none, in one
 // transaction.
 func (r *Registry) PutManifest(ctx context.Context, repo string, p PutManifest) (Stored, error) {
@@ -179,7 +189,7 @@ func (r *Registry) parse(ctx context.Context, repo string, p PutManifest) (meta.
 		return meta.Manifest{}, err
 	}
 	for _, child := range info.Children {
-		m.ImageSize += child.Size
+		m.ImageSize = addSize(m.ImageSize, child.Size)
 		if !slices.Contains(m.Children, child.Digest) {
 			m.Children = append(m.Children, child.Digest)
 		}
@@ -211,7 +221,7 @@ func manifestDigest(p PutManifest) (digest.Digest, error) {
 func addBlobs(m *meta.Manifest, info orlop.ManifestInfo) error {
 	sizes := map[digest.Digest]int64{}
 	add := func(d orlop.Descriptor) error {
-		m.ImageSize += d.Size
+		m.ImageSize = addSize(m.ImageSize, d.Size)
 		size, seen := sizes[d.Digest]
 		if seen && size != d.Size {
 			return orlop.ErrManifestInvalid.With(fmt.Sprintf("blob %s is given two sizes", d.Digest))
@@ -236,6 +246,15 @@ func addBlobs(m *meta.Manifest, info orlop.ManifestInfo) error {
 		}
 	}
 	return nil
+}
+
+// addSize adds sizes that a manifest claims, which may be anything that is not
+// negative.
+func addSize(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // maxConfig is the largest image configuration, in bytes, that is looked into.

@@ -96,7 +96,10 @@ type Registry struct {
 	actor Actor
 }
 
-var _ orlop.Registry = (*Registry)(nil)
+var (
+	_ orlop.Registry     = (*Registry)(nil)
+	_ orlop.DigestPusher = (*Registry)(nil)
+)
 
 // Registry returns the registry id in the hands of actor. It is cheap: one for
 // each request.
