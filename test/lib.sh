@@ -12,7 +12,7 @@ mkdir -p "$HOME"
 
 finish() {
   local status=$?
-  for pid in "${started[@]}"; do
+  for pid in ${started[@]+"${started[@]}"}; do # an empty array is unbound to old shells
     kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
   done
   if [ "$status" -ne 0 ]; then

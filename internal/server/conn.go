@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -34,11 +35,11 @@ type idleConn struct {
 	closing  atomic.Bool  // somebody else set a nearer deadline, which stands
 }
 
-// SetWriteDeadline implements net.Conn. A deadline nearer than the connection's
-// own is the end of it, such as the one for the last words of TLS; any other
-// changes nothing.
+// SetWriteDeadline implements net.Conn. A deadline much nearer than the
+// connection's own is the end of it, such as the one for the last words of TLS.
+// Any other changes nothing.
 func (c *idleConn) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() || time.Until(t) >= c.timeout {
+	if t.IsZero() || time.Until(t) > c.timeout/2 {
 		return nil
 	}
 	c.closing.Store(true)
@@ -80,3 +81,29 @@ func (c *idleConn) extend(now time.Time) error {
 	c.deadline.Store(deadline.UnixNano())
 	return c.Conn.SetWriteDeadline(deadline)
 }
+
+// streamWriter does for one stream of HTTP/2 what idleConn does for a
+// connection: a client that gives no window to a stream keeps the connection
+// busy with others, or with pings.
+type streamWriter struct {
+	http.ResponseWriter
+	timeout time.Duration
+}
+
+// newStreamWriter gives each write several timeouts, because the progress
+// within a write is not seen.
+func newStreamWriter(w http.ResponseWriter, timeout time.Duration) *streamWriter {
+	return &streamWriter{w, 5 * timeout}
+}
+
+// Write implements http.ResponseWriter.
+func (s *streamWriter) Write(p []byte) (int, error) {
+	deadline := time.Now().Add(s.timeout)
+	if err := http.NewResponseController(s.ResponseWriter).SetWriteDeadline(deadline); err != nil {
+		return 0, err
+	}
+	return s.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the writer beneath.
+func (s *streamWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }

@@ -40,8 +40,8 @@ func (g *requestIDs) next() string {
 	return string(id)
 }
 
-// ServeHTTP gives the answer its common headers and lets the handlers write
-// to w itself: a wrapper around it would cost every request.
+// ServeHTTP gives the answer its common headers and, with HTTP/1, lets the
+// handlers write to w itself: a wrapper around it would cost every request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h[gate.RequestIDHeader] = []string{s.ids.next()}
@@ -52,6 +52,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.active.Add(1)
 	defer s.active.Add(-1)
 	defer s.recovered(w, r)
+	if r.ProtoMajor >= 2 {
+		w = newStreamWriter(w, s.cfg.TransferTimeout)
+	}
 	if s.cfg.AccessLog {
 		s.serveLogged(w, r)
 		return

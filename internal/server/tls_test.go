@@ -37,8 +37,9 @@ func start(t *testing.T, s *Server) string {
 	return s.Addresses()[0]
 }
 
-// fetch gets /healthz of the server at addr under another host name.
-func fetch(t *testing.T, addr, host, caFile string) (*http.Response, error) {
+// trusting returns a transport that trusts caFile and connects to addr whatever
+// the host is.
+func trusting(t *testing.T, addr, caFile string) *http.Transport {
 	t.Helper()
 	raw, err := os.ReadFile(caFile)
 	if err != nil {
@@ -46,12 +47,19 @@ func fetch(t *testing.T, addr, host, caFile string) (*http.Response, error) {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(raw)
-	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, DisableKeepAlives: true,
+	return &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		},
 	}
+}
+
+// fetch gets /healthz of the server at addr under another host name.
+func fetch(t *testing.T, addr, host, caFile string) (*http.Response, error) {
+	t.Helper()
+	transport := trusting(t, addr, caFile)
+	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/healthz", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -158,12 +166,15 @@ func TestNearerDeadlineStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for _, later := range []time.Time{{}, time.Now().Add(2 * time.Hour)} {
+	for _, later := range []time.Time{{}, time.Now().Add(time.Hour), time.Now().Add(2 * time.Hour)} {
 		if err := conn.SetWriteDeadline(later); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := conn.Write([]byte("x")); err != nil {
 			t.Errorf("deadline %v: %v", later, err)
+		}
+		if conn.(*idleConn).closing.Load() {
+			t.Errorf("deadline %v ends the connection", later)
 		}
 	}
 	if err := conn.SetDeadline(time.Now().Add(-time.Second)); err != nil {
@@ -171,5 +182,39 @@ func TestNearerDeadlineStands(t *testing.T) {
 	}
 	if _, err := conn.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("after the deadline: %v", err)
+	}
+}
+
+// TestStalledStreamIsCut: a client of HTTP/2 that does not read a stream.
+func TestStalledStreamIsCut(t *testing.T) {
+	s, _ := open(t, func(c *config.Config) { c.TLS, c.TransferTimeout = config.TLSAuto, 20*time.Millisecond })
+	failed := make(chan error, 1)
+	s.dist = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		piece := make([]byte, 1<<20)
+		for range 1000 {
+			if _, err := w.Write(piece); err != nil {
+				failed <- err
+				return
+			}
+		}
+		failed <- nil
+	})
+	addr := start(t, s)
+	transport := trusting(t, addr, s.CAFile())
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://localhost/v2/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Fatalf("the test is for HTTP/2, not %s", resp.Proto)
+	}
+	if err := <-failed; err == nil {
+		t.Error("a stream that nobody reads took everything")
 	}
 }
