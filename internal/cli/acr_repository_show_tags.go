@@ -100,19 +100,23 @@ func (r acrRegistry) tags(ctx context.Context, repo, order string, top int) ([]m
 		q.Set("orderby", order)
 	}
 	all := []map[string]any{}
-	next := metadataPath(repo, "/_tags?"+q.Encode())
-	for next != "" {
+	path := metadataPath(repo, "/_tags?"+q.Encode())
+	for path != "" {
 		var page struct {
 			Tags []map[string]any `json:"tags"`
 		}
-		var err error
-		if next, err = r.get(ctx, next, auth.Scope(repo, "metadata_read"), &page); err != nil {
+		next, err := r.get(ctx, path, auth.Scope(repo, "metadata_read"), &page)
+		if err != nil {
 			return nil, err
 		}
 		all = append(all, page.Tags...)
 		if top > 0 && len(all) >= top {
 			return all[:top], nil
 		}
+		if next == path || len(page.Tags) == 0 {
+			break // a list that does not move on would never end
+		}
+		path = next
 	}
 	return all, nil
 }

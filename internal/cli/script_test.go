@@ -22,9 +22,14 @@ import (
 
 // The test binary plays orlop, and oras as a link to it, in the scripts.
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", gorace)
 	run := func() { os.Exit(Main()) }
 	testscript.Main(m, map[string]func(){"orlop": run, "oras": run})
 }
+
+// gorace keeps each program that runs with the race detector from sleeping a
+// second before it ends.
+const gorace = "atexit_sleep_ms=0"
 
 // TestOffline runs the scripts that need no registry.
 func TestOffline(t *testing.T) { runScripts(t, "testdata/offline", nil) }
@@ -71,6 +76,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			home := filepath.Join(e.WorkDir, "home")
+			e.Setenv("GORACE", gorace)
 			e.Setenv("HOME", home)
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
 			e.Setenv("DOCKER_CONFIG", filepath.Join(home, ".docker"))
