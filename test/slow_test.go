@@ -33,7 +33,7 @@ func closed(conn net.Conn) error {
 }
 
 func TestSlowHeadersAreClosed(t *testing.T) {
-	s := testenv.Start(t, testenv.Options{Configure: func(c *config.Config) { c.ReadHeaderTimeout = 300 * time.Millisecond }})
+	s := testenv.Start(t, testenv.Options{Configure: func(c *config.Config) { c.ReadHeaderTimeout = time.Second }})
 	conns := make([]net.Conn, 100)
 	for i := range conns {
 		conn, err := net.Dial("tcp", s.Address)
@@ -122,7 +122,7 @@ func TestSlowDownloadIsNotCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
-	pace := time.NewTicker(25 * time.Millisecond) // about 3 s for the whole
+	pace := time.NewTicker(40 * time.Millisecond) // about 5 s for the whole
 	defer pace.Stop()
 	for {
 		_, err := io.CopyN(&got, conn, 200<<10)

@@ -26,6 +26,8 @@ const (
 	exitOK       = 0
 	exitFailed   = 1
 	exitWrongUse = 2 // arguments or configuration
+
+	exitInterrupted = 130 // by a second signal
 )
 
 // version is set by the linker for a release.
@@ -39,12 +41,19 @@ type Env struct {
 }
 
 // Main runs the command line of this process until it is done, or until a
-// signal asks it to end; a second signal ends it at once. It returns the exit
-// code.
+// signal asks it to end; a second signal ends the process at once. It returns
+// the exit code.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2) // none of the two is lost
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
 	return Run(ctx, Env{Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr})
 }
 
