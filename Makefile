@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= dev
 LDFLAGS := -s -w -X github.com/orlop/orlop/internal/cli.version=$(VERSION) -X github.com/orlop/orlop/internal/daemon.version=$(VERSION)
 
-.PHONY: build demo test run lint bench fuzz conformance clean
+.PHONY: build demo test run lint bench conformance clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...

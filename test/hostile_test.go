@@ -64,3 +64,32 @@ func TestHostileRequests(t *testing.T) {
 		t.Errorf("log: %s", &log)
 	}
 }
+
+// TestRefusalReachesWhoIsStillSending: the answer must not be lost because the
+// server closes on a client that goes on sending.
+func TestRefusalReachesWhoIsStillSending(t *testing.T) {
+	s := testenv.Start(t, testenv.Options{})
+	for path, want := range map[string]int{
+		"POST /v2/refused/early/blobs/uploads/?digest=sha256:" + strings.Repeat("a", 64): http.StatusUnauthorized,
+		"PUT /v2/refused/early/manifests/1.0":                                            http.StatusUnauthorized,
+		"POST /nowhere":                                                                  http.StatusNotFound,
+	} {
+		conn, err := net.Dial("tcp", s.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			_, _ = conn.Write([]byte(path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 67108864\r\n\r\n"))
+			_, _ = conn.Write(make([]byte, 64<<20)) // fails when the server has had enough
+		}()
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != want {
+			t.Errorf("%s: answered %v, %v", path, resp, err)
+		}
+		conn.Close()
+		<-sent
+	}
+}

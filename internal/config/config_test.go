@@ -156,6 +156,18 @@ func TestPrintIsReadAgain(t *testing.T) {
 	}
 }
 
+func TestLogTellsWhatWasGiven(t *testing.T) {
+	e, err := Load(Sources{Env: []string{"ORLOPD_ADMIN_PASSWORD=s3cret", "ORLOPD_DATA=here"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("starting", "config", e)
+	if line := log.String(); !strings.Contains(line, "config.data=here config.admin-password=(hidden)") || strings.Contains(line, "tls") {
+		t.Error(line)
+	}
+}
+
 func TestPasswordFile(t *testing.T) {
 	e, err := Load(Sources{Flags: map[string][]string{"admin-password-file": {file(t, "s3cret\n")}}})
 	if err != nil || string(e.Config.AdminPassword) != "s3cret" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 )
 
@@ -28,6 +29,18 @@ func (e *Effective) Print(w io.Writer) error {
 	}
 	_, err := w.Write(buf.Bytes())
 	return err
+}
+
+// LogValue returns the settings that were given, without secrets, so that a log
+// tells how the server was started.
+func (e *Effective) LogValue() slog.Value {
+	var given []slog.Attr
+	for _, s := range Settings() {
+		if _, ok := e.origins[s.Name]; ok {
+			given = append(given, slog.String(s.Name, strings.Join(s.get(&e.Config), ","))) // a secret's get hides it
+		}
+	}
+	return slog.GroupValue(given...)
 }
 
 func (e *Effective) origin(name string) string {

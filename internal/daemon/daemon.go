@@ -130,7 +130,9 @@ func runServe(cmd *cobra.Command, env *Env) error {
 		return err
 	}
 	tuneMemory()
-	return server.Run(cmd.Context(), effective.Config, newLogger(&effective.Config, env.Stderr), env.Stdout)
+	log := newLogger(&effective.Config, env.Stderr)
+	log.Info("starting", "version", buildVersion(), "config", effective)
+	return server.Run(cmd.Context(), effective.Config, log, env.Stdout)
 }
 
 // addFlags makes a flag of every setting that may be one.

@@ -51,6 +51,16 @@ func (c *idleConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
+// CloseWrite ends the connection in one direction. net/http does so when it
+// refuses a body that is still coming, so that the client can read why.
+func (c *idleConn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
 // Write implements net.Conn. Setting a deadline costs more than reading the
 // clock, so one is set only when a quarter of the time has gone.
 func (c *idleConn) Write(p []byte) (int, error) {

@@ -177,6 +177,9 @@ func TestNearerDeadlineStands(t *testing.T) {
 			t.Errorf("deadline %v ends the connection", later)
 		}
 	}
+	if _, ok := conn.(interface{ CloseWrite() error }); !ok {
+		t.Error("net/http cannot end the connection in one direction")
+	}
 	if err := conn.SetDeadline(time.Now().Add(-time.Second)); err != nil {
 		t.Fatal(err)
 	}
