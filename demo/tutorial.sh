@@ -41,16 +41,15 @@ ADMIN_PASSWORD=$(admin_password)
 echo "(the port is $REGISTRY here, so that the demo is in nobody's way; the default is 127.0.0.1:5000)"
 
 say "As the admin, create a service principal that may push, and one that may only pull."
-show 'echo "$ADMIN_PASSWORD" | orlop login $REGISTRY --username admin --password-stdin'
+show 'echo "$ADMIN_PASSWORD" | orlop acr login --name $REGISTRY --username admin --password-stdin'
 expect "Login Succeeded"
-show 'orlop acr sp create --name ci --role AcrPush --role AcrDelete --repository "samples/*" | tee ci.json'
+show 'orlop acr sp create --name ci --role AcrPush --repository "samples/*" | tee ci.json'
 expect '"appId"'
 SP_APP_ID=$(sed -n 's/.*"appId": "\([^"]*\)".*/\1/p' ci.json)
 SP_PASSWD=$(sed -n 's/.*"password": "\([^"]*\)".*/\1/p' ci.json)
 show 'orlop acr sp create --name reader --role AcrPull > reader.json'
 show 'orlop acr sp list'
 expect "reader"
-show 'orlop logout $REGISTRY'
 
 say "Sign in as the service principal, push a file."
 show 'echo "$SP_PASSWD" | orlop login $REGISTRY --username $SP_APP_ID --password-stdin'
@@ -62,7 +61,7 @@ show 'orlop push $REGISTRY/samples/artifact:1.0 \
 expect "603ea6780f25 artifact.txt"
 expect "Digest: sha256:"
 
-say "Look at it."
+say "Look at it, as the admin: the acr commands go on as who signed in by acr login."
 show 'orlop acr repository show --name $REGISTRY --image samples/artifact:1.0'
 expect '"name": "1.0"'
 show 'orlop repo tags $REGISTRY/samples/artifact'
@@ -81,7 +80,6 @@ show 'echo "$READER_PASSWD" | orlop login $REGISTRY --username $READER_ID --pass
 refused 5 'orlop push $REGISTRY/samples/artifact:2.0 ./artifact.txt:application/vnd.unknown.layer.v1+txt'
 
 say "Delete it."
-show 'echo "$SP_PASSWD" | orlop login $REGISTRY --username $SP_APP_ID --password-stdin'
 show 'orlop acr repository delete --name $REGISTRY --image samples/artifact:1.0 --yes'
 refused 6 'orlop pull $REGISTRY/samples/artifact:1.0'
 

@@ -54,12 +54,11 @@ start_distribution
 # oras speaks plain HTTP to localhost, and to no address unless told.
 REGISTRY=localhost:${REGISTRY##*:} DISTRIBUTION=localhost:${DISTRIBUTION##*:}
 
-echo "$ORLOPD_ADMIN_PASSWORD" | "$root/bin/orlop" login "$REGISTRY" --username admin --password-stdin
-"$root/bin/orlop" acr sp create --name ci --role AcrPush --role AcrDelete --repository 'samples/*' >ci.json
+echo "$ORLOPD_ADMIN_PASSWORD" | "$root/bin/orlop" acr login --name "$REGISTRY" --username admin --password-stdin
+"$root/bin/orlop" acr sp create --name ci --role AcrPush --repository 'samples/*' >ci.json
 SP_APP_ID=$(sed -n 's/.*"appId": "\([^"]*\)".*/\1/p' ci.json)
 SP_PASSWD=$(sed -n 's/.*"password": "\([^"]*\)".*/\1/p' ci.json)
 for client in "$root/bin/orlop" "$work/linked/oras" "$real_oras"; do
-  "$client" logout "$REGISTRY"
   "$client" login "$REGISTRY" --username "$SP_APP_ID" --password "$SP_PASSWD"
 done
 tutorial "$real_oras" "$REGISTRY" --config samples/oras
@@ -73,7 +72,7 @@ pull "$real_oras" "$REGISTRY/samples/orlop:1.0"
 pull "$root/bin/orlop" "$REGISTRY/samples/oras:1.0"
 pull "$real_oras" "$DISTRIBUTION/samples/artifact:1.0"
 
-"$real_oras" manifest delete --force "$REGISTRY/samples/oras:1.0"
+"$root/bin/orlop" acr repository delete --name "$REGISTRY" --image samples/oras:1.0 --yes
 if "$real_oras" pull "$REGISTRY/samples/oras:1.0" 2>/dev/null; then fail "deleted, and still there"; fi
 
 unset ORLOPD_ADMIN_PASSWORD

@@ -24,7 +24,11 @@ func newACRCommand(env *Env) *cobra.Command {
 --name gives the registry: a full host name, or a short name that becomes one
 by --suffix, by "loginServerSuffix" in the configuration ($ORLOP_CONFIG, by
 default orlop/config.json in the user's configuration directory), or by the
-registry last signed in to.`,
+registry last signed in to.
+
+Who you are here is who you signed in as by "acr login", as for "az acr" it is
+who signed in by "az login": a later "login" with an account that only pushes
+and pulls does not change it. Without "acr login" it is the account of "login".`,
 	},
 		newACRLoginCommand(env),
 		newACRRepositoryCommand(env),
@@ -59,7 +63,11 @@ func (o *registryOptions) openACR(env *Env, c *commonOptions) (acrRegistry, erro
 	if err != nil {
 		return acrRegistry{}, err
 	}
-	reg, err := o.registry(env, c, host)
+	cred, err := o.acrCredential(env)
+	if err != nil {
+		return acrRegistry{}, err
+	}
+	reg, err := o.open(env, c, host, cred)
 	return acrRegistry{reg}, err
 }
 

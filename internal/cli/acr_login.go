@@ -11,7 +11,11 @@ func newACRLoginCommand(env *Env) *cobra.Command {
 	var opts acrLoginOptions
 	cmd := &cobra.Command{
 		Use:   "login --name <registry> [flags]",
-		Short: "Sign in to a registry by its name",
+		Short: "Sign in to a registry by its name, to manage it",
+		Long: `Sign in to a registry by its name, to manage it.
+
+The account is the one of "login" from now on, and the one of the acr commands
+until the next "acr login" or "logout".`,
 		Example: examples(env, `
 Sign in to the registry myregistry of the last used login server suffix:
   orlop acr login --name myregistry --username ci --password-stdin
@@ -28,6 +32,7 @@ Sign in to a registry by its full name:
 				commonOptions: opts.commonOptions,
 				remoteOptions: opts.remoteOptions,
 				host:          host,
+				manage:        true,
 			})
 		},
 	}

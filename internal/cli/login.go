@@ -19,7 +19,8 @@ type loginOptions struct {
 	commonOptions
 	remoteOptions
 
-	host string
+	host   string
+	manage bool // also for the acr commands
 }
 
 func newLoginCommand(env *Env) *cobra.Command {
@@ -80,12 +81,8 @@ func runLogin(ctx context.Context, env *Env, opts *loginOptions) error {
 	if err := reg.Ping(ctx); err != nil {
 		return loginFailure(host, err)
 	}
-	store, err := openStore(opts.registryConfig)
-	if err != nil {
+	if err := opts.store(ctx, env, host, cred); err != nil {
 		return err
-	}
-	if err := store.Put(ctx, host, cred); err != nil {
-		return fmt.Errorf("store the credential of %s: %w", host, err)
 	}
 	if err := rememberLogin(env, host); err != nil {
 		return err
@@ -93,6 +90,23 @@ func runLogin(ctx context.Context, env *Env, opts *loginOptions) error {
 	out := output.NewPrinter(env.Stdout)
 	out.Line("Login Succeeded")
 	return out.Err()
+}
+
+// store keeps a credential that the registry has accepted.
+func (o *loginOptions) store(ctx context.Context, env *Env, host string, cred auth.Credential) error {
+	store, err := openStore(o.registryConfig)
+	if err == nil {
+		err = store.Put(ctx, host, cred)
+	}
+	if err == nil && o.manage {
+		if store, err = openACRStore(env); err == nil {
+			err = store.Put(ctx, host, cred)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("store the credential of %s: %w", host, err)
+	}
+	return nil
 }
 
 func loginFailure(host string, err error) error {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -21,13 +22,14 @@ func newLogoutCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logout [flags] <registry>",
 		Short: "Sign out of a registry",
+		Long:  `Sign out of a registry: forget the accounts of "login" and of "acr login".`,
 		Example: examples(env, `
 Forget the credential of the registry at localhost:5000:
   orlop logout localhost:5000`),
 		Args: exactArgs(1, "the registry to sign out of"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.host = args[0]
-			return runLogout(cmd.Context(), &opts)
+			return runLogout(cmd.Context(), env, &opts)
 		},
 	}
 	useGroups(cmd, &opts.commonOptions)
@@ -38,7 +40,7 @@ Forget the credential of the registry at localhost:5000:
 	return cmd
 }
 
-func runLogout(ctx context.Context, opts *logoutOptions) error {
+func runLogout(ctx context.Context, env *Env, opts *logoutOptions) error {
 	if err := ref.ValidateRegistry(opts.host); err != nil {
 		return &usageError{err: err}
 	}
@@ -46,8 +48,12 @@ func runLogout(ctx context.Context, opts *logoutOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := store.Delete(ctx, opts.host); err != nil {
-		return fmt.Errorf("remove the credential of %s: %w", opts.host, err)
+	managing, err := openACRStore(env)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(store.Delete(ctx, opts.host), managing.Delete(ctx, opts.host)); err != nil {
+		return fmt.Errorf("remove the credentials of %s: %w", opts.host, err)
 	}
 	return nil
 }
