@@ -14,6 +14,9 @@ import (
 	"github.com/orlop/orlop/internal/config"
 )
 
+// settled is when the start has done its work in the background as well.
+const settled = 300 * time.Millisecond
+
 // lastWords is how long handlers whose connection was cut at the end of the
 // shutdown timeout have to put away what arrived.
 const lastWords = 2 * time.Second
@@ -32,7 +35,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer
 	if err := s.announce(out); err != nil {
 		return fmt.Errorf("print the address: %w", err)
 	}
-	go debug.FreeOSMemory() // what the start took, migrations and a password's hash, is not needed again
+	// What the start took, migrations and the hash of a password, is not needed
+	// again.
+	time.AfterFunc(settled, debug.FreeOSMemory)
 	return s.Serve(ctx)
 }
 
