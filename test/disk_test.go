@@ -36,6 +36,16 @@ func testFullDisk(t *testing.T, size int) {
 	t.Logf("%d blobs of %d bytes fit", len(kept), size)
 	checkRefused(t, s, random(2, size))
 	checkReadable(t, s, desc.Digest, kept)
+	// Deleting needs space as well, for the record of it.
+	resp, body := s.Do(t, http.MethodDelete, "/v2/disk/full/blobs/"+kept[0].String(), nil)
+	switch resp.StatusCode {
+	case http.StatusAccepted:
+		kept = kept[1:]
+	case http.StatusInsufficientStorage:
+	default:
+		t.Errorf("delete on a full disk: %s: %s", resp.Status, body)
+	}
+	t.Logf("delete on a full disk: %s", resp.Status)
 
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
