@@ -56,7 +56,11 @@ func (o *managementOptions) client(env *Env) (*admin.Client, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	reg, err := o.registry(env, &o.commonOptions, host)
+	cred, err := o.acrCredential(env)
+	if err != nil {
+		return nil, "", err
+	}
+	reg, err := o.open(env, &o.commonOptions, host, cred)
 	if err != nil {
 		return nil, "", err
 	}
