@@ -51,3 +51,38 @@ type ServicePrincipals struct {
 	ServicePrincipals []ServicePrincipal `json:"servicePrincipals"`
 	More              bool               `json:"more"`
 }
+
+// NewUser is the body of POST users.
+type NewUser struct {
+	Name string `json:"name"` // to sign in with
+	// Password is generated if it is empty.
+	Password string `json:"password,omitempty"`
+	// Roles and Repositories are as in NewServicePrincipal.
+	Roles        []string `json:"roles"`
+	Repositories []string `json:"repositories,omitempty"`
+}
+
+// NewPassword is the body of POST users/{name}/password.
+type NewPassword struct {
+	Password string `json:"password,omitempty"` // generated if it is empty
+}
+
+// UserCredential is the answer to the creation of a user and to a new password.
+type UserCredential struct {
+	Name     string `json:"name"`
+	Password string `json:"password,omitempty"` // if it was generated; shown once
+}
+
+// User is a person who can sign in.
+type User struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Created time.Time `json:"createdDateTime"`
+	Roles   []Role    `json:"roles"`
+}
+
+// Users is a page of a list, by id. The next page is that of ?last=ID.
+type Users struct {
+	Users []User `json:"users"`
+	More  bool   `json:"more"`
+}

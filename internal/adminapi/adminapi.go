@@ -1,5 +1,5 @@
 // Package adminapi is the server's side of the management API, under /api/v1/:
-// service principals so far. Package admin has its JSON and the client.
+// service principals and users. Package admin has its JSON and the client.
 package adminapi
 
 import (
@@ -45,6 +45,10 @@ var routes = []route{
 	{"POST", "service-principals", managePrincipals, (*API).createServicePrincipal},
 	{"DELETE", "service-principals/{id}", managePrincipals, (*API).deleteServicePrincipal},
 	{"POST", "service-principals/{id}/credential", managePrincipals, (*API).resetCredential},
+	{"GET", "users", managePrincipals, (*API).listUsers},
+	{"POST", "users", managePrincipals, (*API).createUser},
+	{"DELETE", "users/{name}", managePrincipals, (*API).deleteUser},
+	{"POST", "users/{name}/password", managePrincipals, (*API).setPassword},
 }
 
 // New returns the handler of /api/v1/.

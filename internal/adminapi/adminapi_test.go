@@ -212,11 +212,11 @@ func TestRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, rt := range routes {
+	for i, rt := range routes {
 		if rt.want == (authz.Access{}) {
 			t.Errorf("%s %s needs no right", rt.method, rt.pattern)
 		}
-		path := admin.Prefix + strings.ReplaceAll(rt.pattern, "{id}", victim.ID)
+		path := pathOf(rt, victim.ID)
 		const body = `{"name":"mine","roles":["Owner"]}`
 		for _, role := range authz.Roles() {
 			for _, prefix := range []string{"", "samples/*"} {
@@ -235,13 +235,13 @@ func TestRights(t *testing.T) {
 				}
 			}
 		}
-		for _, auth := range []string{"", basic("admin", "wrong"), "Bearer x"} {
+		for _, auth := range []string{"", basic(fmt.Sprintf("nobody%d", i), "wrong"), "Bearer x"} {
 			status, got := e.do(rt.method, path, auth, body)
 			if status != 401 {
 				t.Errorf("%s %s as nobody: %d %s", rt.method, path, status, got)
 			}
 			// Nor does it tell whether the principal exists.
-			if s, other := e.do(rt.method, admin.Prefix+strings.ReplaceAll(rt.pattern, "{id}", "nobody"), auth, body); s != status || other != got {
+			if s, other := e.do(rt.method, pathOf(rt, "nobody"), auth, body); s != status || other != got {
 				t.Errorf("%s %s: an absent principal gives %d %s", rt.method, path, s, other)
 			}
 		}
@@ -249,6 +249,11 @@ func TestRights(t *testing.T) {
 	if !e.signsIn("admin", e.password) {
 		t.Error("the admin cannot sign in")
 	}
+}
+
+// pathOf fills the pattern of a route.
+func pathOf(rt route, name string) string {
+	return admin.Prefix + strings.NewReplacer("{id}", name, "{name}", name).Replace(rt.pattern)
 }
 
 // TestTokenForLess has the owner's token for a repository not manage.
@@ -309,9 +314,9 @@ func TestBadRequests(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/api/v1/", 404}, {"GET", "/api/v1/users", 404}, {"PUT", "/api/v1/service-principals", 405},
+		{"GET", "/api/v1/", 404}, {"GET", "/api/v1/people", 404}, {"PUT", "/api/v1/service-principals", 405},
 		{"DELETE", "/api/v1/service-principals/nobody", 404}, {"POST", "/api/v1/service-principals/nobody/credential", 404},
-		{"GET", "/api/v1/service-principals/x/y/z", 404},
+		{"GET", "/api/v1/service-principals/x/y/z", 404}, {"DELETE", "/api/v1/users/nobody", 404}, {"DELETE", "/api/v1/users/admin", 404},
 	} {
 		if status, got := e.do(c.method, c.path, basic("admin", e.password), ""); status != c.status || !strings.HasPrefix(got, `{"errors"`) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, got)

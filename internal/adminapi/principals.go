@@ -21,12 +21,19 @@ const (
 	maxRoles        = 10  // likewise
 )
 
-var errNoPrincipal = &orlop.Error{Code: "PRINCIPAL_UNKNOWN", Status: http.StatusNotFound, Message: "no such service principal"}
+var errNoPrincipal = &orlop.Error{Code: "PRINCIPAL_UNKNOWN", Status: http.StatusNotFound, Message: "no such principal"}
+
+var errNameTaken = &orlop.Error{Code: "NAME_TAKEN", Status: http.StatusConflict, Message: "the name is taken"}
 
 // explain gives the errors of authn their answers.
 func explain(err error) error {
-	if errors.Is(err, authn.ErrNoPrincipal) {
+	switch {
+	case errors.Is(err, authn.ErrNoPrincipal):
 		return errNoPrincipal
+	case errors.Is(err, authn.ErrNameTaken):
+		return errNameTaken
+	case errors.Is(err, authn.ErrUserName), errors.Is(err, authn.ErrWeakPassword):
+		return invalid(err.Error())
 	}
 	return err
 }
@@ -39,7 +46,7 @@ func (a *API) createServicePrincipal(w http.ResponseWriter, r *http.Request, c *
 	if err := checkName(in.Name); err != nil {
 		return err
 	}
-	roles, err := assignments(in)
+	roles, err := assignments(in.Roles, in.Repositories)
 	if err != nil {
 		return err
 	}
@@ -63,22 +70,22 @@ func checkName(name string) error {
 	return nil
 }
 
-// assignments are the roles of a new service principal.
-func assignments(in admin.NewServicePrincipal) ([]meta.RoleAssignment, error) {
-	if len(in.Repositories) > maxRepositories {
+// assignments are the roles of a new principal, each at each of the
+// repositories, or at the registry if there are none.
+func assignments(roles, prefixes []string) ([]meta.RoleAssignment, error) {
+	if len(prefixes) > maxRepositories {
 		return nil, invalid(fmt.Sprintf("at most %d repositories", maxRepositories))
 	}
-	if len(in.Roles) == 0 || len(in.Roles) > maxRoles {
+	if len(roles) == 0 || len(roles) > maxRoles {
 		return nil, invalid(fmt.Sprintf("1 to %d roles are needed", maxRoles))
 	}
-	prefixes := in.Repositories
 	if len(prefixes) == 0 {
 		prefixes = []string{""} // the whole registry
 	} else if slices.Contains(prefixes, "") {
 		return nil, invalid("a repository has no name")
 	}
 	var out []meta.RoleAssignment
-	for _, role := range in.Roles {
+	for _, role := range roles {
 		for _, prefix := range prefixes {
 			out = append(out, meta.RoleAssignment{Role: role, Prefix: prefix})
 		}
@@ -109,9 +116,13 @@ func (a *API) listServicePrincipals(w http.ResponseWriter, r *http.Request, c *g
 }
 
 func describe(p meta.Principal) admin.ServicePrincipal {
-	out := admin.ServicePrincipal{AppID: p.ID, DisplayName: p.DisplayName, Created: p.Created, Roles: []admin.Role{}}
-	for _, r := range p.Roles {
-		out.Roles = append(out.Roles, admin.Role{Role: r.Role, Repository: r.Prefix})
+	return admin.ServicePrincipal{AppID: p.ID, DisplayName: p.DisplayName, Created: p.Created, Roles: describeRoles(p.Roles)}
+}
+
+func describeRoles(roles []meta.RoleAssignment) []admin.Role {
+	out := []admin.Role{}
+	for _, r := range roles {
+		out = append(out, admin.Role{Role: r.Role, Repository: r.Prefix})
 	}
 	return out
 }

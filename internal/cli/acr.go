@@ -33,6 +33,7 @@ and pulls does not change it. Without "acr login" it is the account of "login".`
 		newACRLoginCommand(env),
 		newACRRepositoryCommand(env),
 		newACRServicePrincipalCommand(env),
+		newACRUserCommand(env),
 	)
 }
 
