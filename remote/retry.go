@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/orlop/orlop"
@@ -20,13 +21,18 @@ import (
 type retrier struct {
 	base http.RoundTripper
 	o    RetryOptions
+
+	answered atomic.Bool // some request has had an answer
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		resp, err := t.base.RoundTrip(req)
-		if attempt >= t.o.Attempts || !rewindable(req) || !passing(req.Context(), resp, err) {
+		if err == nil {
+			t.answered.Store(true)
+		}
+		if attempt >= t.o.Attempts || !rewindable(req) || !passing(req.Context(), resp, err) || t.nobody(err) {
 			return resp, err
 		}
 		wait, ok := t.o.wait(attempt, resp)
@@ -48,6 +54,12 @@ func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		req = next
 	}
+}
+
+// nobody tells whether nothing listens where nothing has ever answered: more
+// likely a wrong name than a registry that is being started again.
+func (t *retrier) nobody(err error) bool {
+	return errors.Is(err, errRefused) && !t.answered.Load()
 }
 
 // wait returns how long to wait after an attempt (counted from 1), or false if

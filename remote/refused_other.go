@@ -1,0 +1,7 @@
+//go:build !windows
+
+package remote
+
+import "syscall"
+
+const errRefused = syscall.ECONNREFUSED
