@@ -30,8 +30,8 @@ func (r *Registry) PushBlob(ctx context.Context, repo string, desc orlop.Descrip
 	if err != nil {
 		return err
 	}
-	s, err := r.start(ctx, repo)
-	if err != nil {
+	s, err := r.startWith(ctx, repo, desc, src)
+	if err != nil || s.done {
 		return err
 	}
 	if err := s.upload(ctx, src, desc.Size, desc.Digest); err != nil {
@@ -39,6 +39,42 @@ func (r *Registry) PushBlob(ctx context.Context, repo string, desc orlop.Descrip
 		return fmt.Errorf("push blob %s: %w", desc.Digest, err)
 	}
 	return nil
+}
+
+// maxSinglePost is the largest blob, in bytes, that is sent with the POST.
+const maxSinglePost = 64 << 10
+
+// startWith opens an upload session. A small blob it sends with it, which saves
+// a request where the registry can do that (distribution specification, "POST
+// then PUT", "Single POST"): the session is then done.
+func (r *Registry) startWith(ctx context.Context, repo string, desc orlop.Descriptor, src source) (*session, error) {
+	if desc.Size > maxSinglePost || r.twoStep.Load() {
+		return r.start(ctx, repo)
+	}
+	raw, err := readSource(src, desc.Size)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{r: r, repo: repo}
+	err = s.post(ctx, raw, desc.Digest)
+	if err == nil {
+		return s, nil
+	}
+	if !refusesPost(err) {
+		return nil, fmt.Errorf("push blob %s: %w", desc.Digest, err)
+	}
+	r.twoStep.Store(true)
+	return r.start(ctx, repo)
+}
+
+// refusesPost tells whether an error can mean that the registry takes no blob
+// by one POST. What else it can mean, an ordinary upload will tell.
+func refusesPost(err error) bool {
+	if errors.Is(err, orlop.ErrDigestInvalid) || errors.Is(err, orlop.ErrSizeInvalid) {
+		return false
+	}
+	code := status(err)
+	return code >= 400 && code < 500 && !ofCaller(code) || code == http.StatusNotImplemented
 }
 
 // MountBlob implements orlop.Writer.

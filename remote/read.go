@@ -247,12 +247,14 @@ func (b *blobReader) Close() error {
 	return err
 }
 
-// buffers are for WriteTo: io.Copy's own are smaller than what comes at once.
-var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+// bufferSize is that of the pieces, in bytes, in which content is moved.
+const bufferSize = 256 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // WriteTo implements io.WriterTo.
 func (b *blobReader) WriteTo(w io.Writer) (total int64, err error) {
-	buf := buffers.Get().(*[256 << 10]byte)
+	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
 	for {
 		n, err := b.Read(buf[:])

@@ -22,6 +22,7 @@ type Registry struct {
 	client *http.Client
 
 	referrersAPI atomic.Int32 // what is known: see referrers.go
+	twoStep      atomic.Bool  // the registry takes no blob by one POST
 	tagMu        sync.Mutex   // held while a fallback tag is read and written
 }
 

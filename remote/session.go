@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,31 @@ func (s *session) restart(ctx context.Context) error {
 		return err
 	}
 	s.offset = 0
+	return s.began(c, resp)
+}
+
+// post opens a session and sends the whole blob with it. A registry that does
+// not take it there offers an ordinary upload instead.
+func (s *session) post(ctx context.Context, raw []byte, dgst digest.Digest) error {
+	c := call{
+		method: http.MethodPost, path: "/v2/" + s.repo + "/blobs/uploads/", scopes: push(s.repo),
+		query: url.Values{"digest": {string(dgst)}}, header: http.Header{"Content-Type": {octetStream}},
+		body: bytes.NewReader(raw), size: int64(len(raw)),
+		want: []int{http.StatusCreated, http.StatusAccepted}, absent: orlop.ErrNameUnknown,
+	}
+	resp, err := s.r.send(ctx, c)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode == http.StatusCreated {
+		s.done = true
+		defer func() { _ = drop(resp) }()
+		return sameDigest(resp, dgst)
+	}
+	s.r.twoStep.Store(true)
+	if n, unsure, ok := parseUploadRange(resp.Header.Get("Range")); ok && !unsure {
+		s.offset = n // it has kept what was sent
+	}
 	return s.began(c, resp)
 }
 

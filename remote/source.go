@@ -41,6 +41,22 @@ func newSource(content io.Reader, size int64) (source, error) {
 	return chunk{raw: raw}, nil
 }
 
+// readSource reads all of a source, which can be read again afterwards.
+func readSource(src source, size int64) ([]byte, error) {
+	if c, ok := src.(chunk); ok {
+		return c.raw, nil
+	}
+	r, ok := src.at(0)
+	if !ok {
+		return nil, errNoRewind
+	}
+	raw := make([]byte, size)
+	if _, err := io.ReadFull(r, raw); err != nil {
+		return nil, short(err, size)
+	}
+	return raw, nil
+}
+
 // short is the error of content that has fewer bytes than it should.
 func short(err error, size int64) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
