@@ -122,8 +122,8 @@ type Manifest struct {
 	Raw        []byte // as received; never re-encoded
 }
 
-// BlobReader reads the content of a blob, or a range of it. It verifies what
-// it reads; see Reader.OpenBlob.
+// BlobReader reads the content of a blob, or a range of it. A whole blob it
+// verifies; see Reader.OpenBlob.
 type BlobReader interface {
 	io.ReadCloser
 	// Descriptor describes the whole blob, whatever range is read.

@@ -241,6 +241,8 @@ type fetch struct {
 	task *output.Task // nil until the first opening
 }
 
+// open implements files.OpenFunc. It gives an orlop.BlobReader, which verifies
+// a blob that is read whole.
 func (f *fetch) open(ctx context.Context, off int64) (io.ReadCloser, error) {
 	if f.task == nil {
 		f.task = f.p.progress.Start("Downloading", f.desc)
@@ -250,7 +252,7 @@ func (f *fetch) open(ctx context.Context, off int64) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, f.p.from.aboutRef(f.p.from.digested(f.desc.Digest), err)
 	}
-	return &countingReader{ReadCloser: r, task: f.task}, nil
+	return &countingReader{BlobReader: r, task: f.task}, nil
 }
 
 func openFile(path string) files.OpenFunc {
@@ -269,12 +271,12 @@ func openFile(path string) files.OpenFunc {
 
 // countingReader reports what is read as progress.
 type countingReader struct {
-	io.ReadCloser
+	orlop.BlobReader
 	task *output.Task
 }
 
 func (r *countingReader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
+	n, err := r.BlobReader.Read(p)
 	r.task.Add(int64(n))
 	return n, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/orlop/orlop"
@@ -25,13 +26,28 @@ type download struct {
 	desc orlop.Descriptor
 	open OpenFunc
 	off  int64 // what has been written
+
+	verified bool // by the stream, which was read whole
 }
 
-// fetch writes the blob to dst and verifies size and digest. No more than the
+// fetch writes the blob to f and verifies size and digest. No more than the
 // size is ever written.
-func (d *download) fetch(ctx context.Context, dst io.Writer) error {
+func (d *download) fetch(ctx context.Context, f *os.File) error {
+	if err := d.parts(ctx, f); err != nil || d.verified {
+		return err
+	}
 	verifier := d.desc.Digest.Verifier()
-	w := io.MultiWriter(dst, verifier)
+	if _, err := copyBuffer(ctx, verifier, io.NewSectionReader(f, 0, d.desc.Size)); err != nil {
+		return err
+	}
+	if !verifier.Verified() {
+		return fmt.Errorf("the content does not match the digest %s: %w", d.desc.Digest, orlop.ErrDamaged)
+	}
+	return nil
+}
+
+// parts opens the blob as often as it takes to write all of it.
+func (d *download) parts(ctx context.Context, w io.Writer) error {
 	idle := 0
 	for attempt := 1; d.off < d.desc.Size; attempt++ {
 		start := d.off
@@ -49,9 +65,6 @@ func (d *download) fetch(ctx context.Context, dst io.Writer) error {
 			return err
 		}
 	}
-	if !verifier.Verified() {
-		return fmt.Errorf("the content does not match the digest %s: %w", d.desc.Digest, orlop.ErrDamaged)
-	}
 	return nil
 }
 
@@ -63,8 +76,14 @@ func (d *download) part(ctx context.Context, w io.Writer) (again bool, err error
 		return mayPass(ctx, err), err
 	}
 	defer r.Close()
+	blob, ok := r.(orlop.BlobReader) // which verifies a blob that it reads whole
+	whole := ok && d.off == 0 && blob.Descriptor().Digest == d.desc.Digest
 	src := &source{r: io.LimitReader(r, d.desc.Size-d.off)}
-	n, err := copyBuffer(ctx, w, src)
+	copied := copyBuffer
+	if d.desc.Size > bufferSize {
+		copied = copyBehind
+	}
+	n, err := copied(ctx, w, src)
 	d.off += n
 	switch {
 	case src.err != nil:
@@ -80,6 +99,7 @@ func (d *download) part(ctx context.Context, w io.Writer) (again bool, err error
 	} else if errors.Is(err, orlop.ErrDamaged) {
 		return false, err
 	}
+	d.verified = whole
 	return false, nil
 }
 

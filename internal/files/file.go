@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
 
 	"github.com/orlop/orlop"
 )
@@ -29,7 +26,7 @@ func (t *Target) restoreFile(ctx context.Context, p place, d download) (existed 
 	case old.Mode()&fs.ModeSymlink == 0:
 		return false, errors.New("it exists and is not a regular file")
 	}
-	return false, writeVerified(ctx, p, old, d)
+	return false, t.writeVerified(ctx, p, old, d)
 }
 
 // hasContent tells whether the file at p is what desc describes already. A file
@@ -50,19 +47,20 @@ func hasContent(ctx context.Context, p place, desc orlop.Descriptor) (bool, erro
 }
 
 // writeVerified fetches into a temporary file beside p and renames it when its
-// content is right and on disk. A link at p is replaced, not followed. old is
-// the file there, nil if none; its permissions are kept.
-func writeVerified(ctx context.Context, p place, old fs.FileInfo, d download) error {
-	temp := tempName(p.name)
-	f, err := p.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+// content is right. A link at p is replaced, not followed. old is the file
+// there, nil if none; its permissions are kept, and it is replaced by what is on
+// disk, so that a power cut leaves one of the two whole.
+func (t *Target) writeVerified(ctx context.Context, p place, old fs.FileInfo, d download) error {
+	f, temp, release, err := t.createTemp(p.root, p.name, 0o666)
 	if err != nil {
 		return err
 	}
+	defer release()
 	err = d.fetch(ctx, f)
 	if err == nil && old != nil && old.Mode().IsRegular() {
 		err = f.Chmod(old.Mode().Perm())
 	}
-	if err == nil {
+	if err == nil && old != nil {
 		err = f.Sync()
 	}
 	if e := f.Close(); err == nil {
@@ -73,20 +71,6 @@ func writeVerified(ctx context.Context, p place, old fs.FileInfo, d download) er
 	}
 	if err != nil {
 		p.root.Remove(temp)
-		return err
 	}
-	syncDir(p.root, filepath.Dir(p.name))
-	return nil
-}
-
-// syncDir makes a rename durable where the system can do that. Without it a
-// power cut brings back the old file, which is no worse than before.
-func syncDir(root *os.Root, dir string) {
-	if runtime.GOOS == "windows" {
-		return
-	}
-	if d, err := root.Open(dir); err == nil {
-		d.Sync()
-		d.Close()
-	}
+	return err
 }

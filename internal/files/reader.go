@@ -46,7 +46,8 @@ func (s *Source) blob(dgst digest.Digest) (blob, error) {
 }
 
 // OpenBlob implements orlop.Reader. A read fails with ErrChanged, before the
-// last byte, if the file is not what Load read.
+// last byte, if the file is seen not to be what Load read: by its size and time.
+// It is not hashed once more, for whoever stores the content does that.
 func (s *Source) OpenBlob(ctx context.Context, _ string, dgst digest.Digest, off, n int64) (orlop.BlobReader, error) {
 	b, err := s.blob(dgst)
 	if err != nil {
@@ -63,22 +64,15 @@ func (s *Source) OpenBlob(ctx context.Context, _ string, dgst digest.Digest, off
 	if err != nil {
 		return nil, err
 	}
-	r := &blobReader{desc: b.desc, h: h, left: n}
-	r.src = contextReader{ctx, io.NewSectionReader(h, off, n)}
-	if n == size {
-		r.verifier = dgst.Verifier()
-	}
-	return r, nil
+	return &blobReader{desc: b.desc, h: h, left: n, src: contextReader{ctx, io.NewSectionReader(h, off, n)}}, nil
 }
 
-// blobReader reads a blob or a part. The whole it verifies by its digest, a
-// part as far as its handle can tell.
+// blobReader reads a blob or a part.
 type blobReader struct {
-	desc     orlop.Descriptor
-	h        handle
-	src      io.Reader
-	left     int64
-	verifier digest.Verifier // nil for a part
+	desc orlop.Descriptor
+	h    handle
+	src  io.Reader
+	left int64
 }
 
 // Descriptor implements orlop.BlobReader.
@@ -91,25 +85,13 @@ func (r *blobReader) Close() error { return r.h.Close() }
 func (r *blobReader) Read(p []byte) (int, error) {
 	n, err := r.src.Read(p)
 	r.left -= int64(n)
-	if r.verifier != nil {
-		r.verifier.Write(p[:n])
-	}
 	if err == io.EOF && r.left > 0 {
-		return n, r.changed()
+		return n, fmt.Errorf("%s: %w", r.desc.Digest, ErrChanged)
 	}
 	if n > 0 && r.left == 0 {
-		if err := r.verify(); err != nil {
+		if err := r.h.unchanged(); err != nil {
 			return 0, err
 		}
 	}
 	return n, err
 }
-
-func (r *blobReader) verify() error {
-	if r.verifier != nil && !r.verifier.Verified() {
-		return r.changed()
-	}
-	return r.h.unchanged()
-}
-
-func (r *blobReader) changed() error { return fmt.Errorf("%s: %w", r.desc.Digest, ErrChanged) }

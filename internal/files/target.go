@@ -2,7 +2,6 @@ package files
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"sync"
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/ref"
@@ -47,6 +47,7 @@ type Target struct {
 	dir     string // absolute
 	root    *os.Root
 	options TargetOptions
+	swept   sync.Map // folders from which old temporary files have been removed
 }
 
 // OpenTarget opens the directory dir, made if it is missing; "" is the current
@@ -172,11 +173,6 @@ func (p place) hint(err error) error {
 		}
 	}
 	return err
-}
-
-// tempName returns a name of our own for a temporary file or folder beside name.
-func tempName(name string) string {
-	return filepath.Join(filepath.Dir(name), ".orlop-"+rand.Text()+".tmp")
 }
 
 // withoutPath drops the path from an error of the file system: it may be that

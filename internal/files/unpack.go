@@ -57,16 +57,16 @@ func (t *Target) unpack(ctx context.Context, p place, title string, d download) 
 	if err != nil {
 		return err
 	}
-	archive, done, err := fetchArchive(ctx, p, d)
+	archive, done, err := t.fetchArchive(ctx, p, d)
 	if err != nil {
 		return err
 	}
 	defer done()
-	staging := stagingName(p)
-	if err := p.root.Mkdir(staging, 0o777); err != nil {
+	staging, remove, err := t.makeTempDir(p.root, stagingPlace(p))
+	if err != nil {
 		return err
 	}
-	defer p.root.RemoveAll(staging)
+	defer remove()
 	x := newExtractor(t.options, title, d.desc.Size)
 	if err := x.extractTo(ctx, p.root, staging, archive, plain); err != nil {
 		return fmt.Errorf("unpack: %w", err)
@@ -76,17 +76,16 @@ func (t *Target) unpack(ctx context.Context, p place, title string, d download) 
 		return err
 	}
 	x.finish(p, m.existed)
-	syncDir(p.root, filepath.Dir(p.name))
 	return nil
 }
 
-// stagingName returns the folder to unpack into: in the directory that exists
-// at p, which may be a file system of its own, else beside p.
-func stagingName(p place) string {
+// stagingPlace returns the name beside which to unpack: in the directory that
+// exists at p, which may be a file system of its own, else p itself.
+func stagingPlace(p place) string {
 	if info, err := p.root.Lstat(p.name); err == nil && info.IsDir() {
-		return tempName(filepath.Join(p.name, "entry"))
+		return filepath.Join(p.name, "entry")
 	}
-	return tempName(p.name)
+	return p.name
 }
 
 // plainDigest returns the digest of the uncompressed tar, "" if the descriptor
@@ -100,12 +99,12 @@ func plainDigest(desc orlop.Descriptor) (digest.Digest, error) {
 }
 
 // fetchArchive fetches into a temporary file and rewinds it; done removes it.
-func fetchArchive(ctx context.Context, p place, d download) (f *os.File, done func(), err error) {
-	temp := tempName(p.name)
-	f, err = p.root.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+func (t *Target) fetchArchive(ctx context.Context, p place, d download) (f *os.File, done func(), err error) {
+	f, temp, release, err := t.createTemp(p.root, p.name, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
+	defer release()
 	removed := p.root.Remove(temp) == nil // at once where the system allows it
 	done = func() {
 		f.Close()
