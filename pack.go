@@ -35,6 +35,9 @@ type PackOptions struct {
 	ArtifactType string       // required by 1.1 unless Config tells it; see ImageSpec
 	Layers       []Descriptor // none: the empty layer in 1.1, no layer in 1.0
 	Config       *Descriptor  // nil: the empty configuration
+	// ConfigAnnotations are those of the empty configuration's descriptor; a
+	// Config has its own.
+	ConfigAnnotations map[string]string
 	Subject      *Descriptor  // the manifest referred to; nil for none; not in 1.0
 	Annotations  map[string]string
 	// Created becomes the annotation org.opencontainers.image.created in UTC,
@@ -97,6 +100,7 @@ func packV11(m *ocispec.Manifest, o PackOptions) ([]Blob, error) {
 		m.Config = *o.Config
 	} else {
 		m.Config, blobs = empty.Descriptor, []Blob{empty}
+		m.Config.Annotations = o.ConfigAnnotations
 	}
 	if len(m.Layers) == 0 {
 		m.Layers, blobs = []Descriptor{empty.Descriptor}, []Blob{empty}
@@ -120,6 +124,7 @@ func packV10(m *ocispec.Manifest, o PackOptions) ([]Blob, error) {
 		config.Descriptor.MediaType = MediaTypeUnknownConfig
 	}
 	m.Config = config.Descriptor
+	m.Config.Annotations = o.ConfigAnnotations
 	return []Blob{config}, checkMediaType("artifact type", m.Config.MediaType)
 }
 

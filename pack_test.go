@@ -48,6 +48,11 @@ func TestPack(t *testing.T) {
 			head + `"artifactType":"a/b","config":` + empty + `,"layers":[` + empty + `]}`, "a/b", 1,
 		},
 		{
+			"1.1 with annotations of the configuration", orlop.PackOptions{ArtifactType: "a/b", ConfigAnnotations: map[string]string{"k": "v"}},
+			head + `"artifactType":"a/b","config":` + strings.Replace(empty, `"data"`, `"annotations":{"k":"v"},"data"`, 1) +
+				`,"layers":[` + empty + `]}`, "a/b", 1,
+		},
+		{
 			"1.1 with everything",
 			orlop.PackOptions{
 				ArtifactType: "a/b", Layers: []orlop.Descriptor{layer}, Config: &config, Subject: &subject, Created: created,

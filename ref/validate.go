@@ -54,6 +54,9 @@ func checkRegistry(s string) error {
 	if len(s) > maxRegistry {
 		return errors.New("the registry is too long")
 	}
+	if strings.Contains(s, "/") {
+		return errors.New("a registry is a host and port, without a path")
+	}
 	host, rest := s, ""
 	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
 		host, rest = s[:i], s[i+1:]

@@ -16,11 +16,21 @@ type flagGroup interface {
 	validate() error
 }
 
+// completer is a flagGroup with a flag that takes certain values, for the
+// completion of the shell.
+type completer interface {
+	values() (flag string, values []string)
+}
+
 // useGroups gives a command the flags of groups, and checks them before it
 // runs.
 func useGroups(cmd *cobra.Command, groups ...flagGroup) {
 	for _, g := range groups {
 		g.addFlags(cmd.Flags())
+		if c, ok := g.(completer); ok {
+			flag, values := c.values()
+			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+		}
 	}
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		for _, g := range groups {

@@ -47,6 +47,10 @@ func (o *formatOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.template, "template", "", "template of --format go-template, on the fields that json shows")
 }
 
+func (o *formatOptions) values() (flag string, values []string) {
+	return "format", []string{output.Text, output.JSON, output.GoTemplate + "="}
+}
+
 func (o *formatOptions) validate() (err error) {
 	o.parsed, err = output.ParseFormat(o.format, o.template)
 	return err

@@ -49,6 +49,10 @@ func (o *packOptions) addFlags(fs *pflag.FlagSet) {
 	fs.MarkHidden("manifest-annotations")
 }
 
+func (o *packOptions) values() (flag string, values []string) {
+	return "image-spec", []string{"v1.1", "v1.0"}
+}
+
 func (o *packOptions) validate() error {
 	switch {
 	case o.imageSpec != "" && o.imageSpec != "v1.0" && o.imageSpec != "v1.1":
@@ -126,7 +130,7 @@ func (o *packOptions) pack(ctx context.Context, env *Env, onFile func(string)) (
 	if err != nil {
 		return nil, orlop.Manifest{}, err
 	}
-	m, err := o.packManifest(env, src, annotations[annotationsOfManifest])
+	m, err := o.packManifest(env, src, annotations)
 	if err != nil {
 		src.Close()
 		return nil, orlop.Manifest{}, err
@@ -134,13 +138,16 @@ func (o *packOptions) pack(ctx context.Context, env *Env, onFile func(string)) (
 	return src, m, nil
 }
 
-func (o *packOptions) packManifest(env *Env, src *files.Source, annotations map[string]string) (orlop.Manifest, error) {
+func (o *packOptions) packManifest(env *Env, src *files.Source, annotations map[string]map[string]string) (orlop.Manifest, error) {
 	created, err := now(env)
 	if err != nil {
 		return orlop.Manifest{}, err
 	}
-	p := orlop.PackOptions{ArtifactType: o.artifactType, Layers: src.Layers(), Annotations: annotations, Created: created}
-	if p.Config, err = o.addConfig(src); err != nil {
+	p := orlop.PackOptions{
+		ArtifactType: o.artifactType, Layers: src.Layers(), Created: created,
+		Annotations: annotations[annotationsOfManifest], ConfigAnnotations: annotations[annotationsOfConfig],
+	}
+	if p.Config, err = o.addConfig(src, p.ConfigAnnotations); err != nil {
 		return orlop.Manifest{}, err
 	}
 	switch {
@@ -161,7 +168,7 @@ func (o *packOptions) packManifest(env *Env, src *files.Source, annotations map[
 }
 
 // addConfig adds the configuration that the flags ask for, nil if none.
-func (o *packOptions) addConfig(src *files.Source) (*orlop.Descriptor, error) {
+func (o *packOptions) addConfig(src *files.Source, annotations map[string]string) (*orlop.Descriptor, error) {
 	switch {
 	case o.config != "":
 		arg, err := files.ParseArg(o.config, runtime.GOOS == "windows")
@@ -174,24 +181,26 @@ func (o *packOptions) addConfig(src *files.Source) (*orlop.Descriptor, error) {
 		}
 		return &d, nil
 	case o.artifactPlatform != "":
-		return platformConfig(src, o.artifactPlatform)
+		d, err := platformConfig(src, o.artifactPlatform)
+		d.Annotations = annotations
+		return &d, err
 	}
 	return nil, nil
 }
 
 // platformConfig adds an image configuration that names a platform only.
-func platformConfig(src *files.Source, platform string) (*orlop.Descriptor, error) {
+func platformConfig(src *files.Source, platform string) (orlop.Descriptor, error) {
 	p, err := parsePlatform(platform)
 	if err != nil {
-		return nil, err
+		return orlop.Descriptor{}, err
 	}
 	raw, err := json.Marshal(p)
 	if err != nil {
-		return nil, err
+		return orlop.Descriptor{}, err
 	}
 	d := orlop.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
 	src.AddBlob(raw, d)
-	return &d, nil
+	return d, nil
 }
 
 // fileArgs parses FILE[:TYPE] arguments.

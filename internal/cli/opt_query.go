@@ -23,6 +23,10 @@ func (o *queryOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.query, "query", "", "JMESPath of what to show")
 }
 
+func (o *queryOptions) values() (flag string, values []string) {
+	return "output", []string{"json", "table", "tsv", "none"}
+}
+
 func (o *queryOptions) validate() (err error) {
 	switch o.outputFormat {
 	case "json", "jsonc", "table", "tsv", "none":

@@ -29,6 +29,9 @@ push REG/REPO:3,latest artifact.txt dir/other.txt:text/plain -a CREATED -a key=v
 push REG/REPO:empty -a CREATED
 push REG/REPO artifact.txt -a CREATED
 push REG/REPO:platform artifact.txt -a CREATED --artifact-platform linux/arm64
+push REG/REPO:annotated artifact.txt --annotation-file annotations.json
+push REG/REPO:annotated artifact.txt --annotation-file annotations.json --artifact-platform linux/arm64
+push REG/REPO:annotated artifact.txt --annotation-file annotations.json --image-spec v1.0
 push REG/REPO:spec artifact.txt -a CREATED --image-spec v1.0 --artifact-type application/x-mine
 push --oci-layout layout:1,2 artifact.txt -a CREATED
 pull --oci-layout layout:1 -o out-layout
@@ -55,6 +58,8 @@ logout REG`
 			}
 			write(t, path, "content of "+file+"\n")
 		}
+		write(t, filepath.Join(base, name, "annotations.json"), `{"$config": {"c": "d"}, "artifact.txt": {"e": "f"},
+			"$manifest": {"k": "v", "org.opencontainers.image.created": "2020-01-02T03:04:05Z"}}`)
 	}
 	for line := range strings.SplitSeq(strings.TrimSpace(session), "\n") {
 		want := runSession(t, realORAS, registry, filepath.Join(base, "theirs"), line)

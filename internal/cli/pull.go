@@ -19,12 +19,12 @@ type pullOptions struct {
 	formatOptions
 	targetOptions
 	platformOptions
+	concurrencyOptions
 	output             string
 	keepOldFiles       bool
 	allowPathTraversal bool
 	includeSubject     bool
 	config             string
-	concurrency        int
 	mediaTypes         []string // of layers; all if empty
 	allowAll           bool
 
@@ -32,7 +32,7 @@ type pullOptions struct {
 }
 
 func newPullCommand(env *Env) *cobra.Command {
-	var opts pullOptions
+	opts := pullOptions{concurrencyOptions: concurrencyOptions{usual: 3}}
 	cmd := &cobra.Command{
 		Use:   "pull [flags] <name>{:<tag>|@<digest>}",
 		Short: "Pull files from a registry or an OCI image layout",
@@ -65,7 +65,8 @@ Pull from the OCI image layout directory layout-dir:
 			return runPull(cmd.Context(), env, &opts)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions, &opts.platformOptions)
+	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions,
+		&opts.platformOptions, &opts.concurrencyOptions)
 	opts.addOwnFlags(cmd)
 	return cmd
 }
@@ -77,7 +78,6 @@ func (o *pullOptions) addOwnFlags(cmd *cobra.Command) {
 	fs.BoolVarP(&o.allowPathTraversal, "allow-path-traversal", "T", false, "allow files outside of the output directory")
 	fs.BoolVar(&o.includeSubject, "include-subject", false, "also pull the files of the subject of the artifact")
 	fs.StringVar(&o.config, "config", "", "also write the configuration: `path[:type]`")
-	fs.IntVar(&o.concurrency, "concurrency", 3, "files to fetch at once")
 	// The flags of 2020.
 	fs.StringArrayVarP(&o.mediaTypes, "media-type", "t", nil, "pull only layers of this type")
 	fs.BoolVarP(&o.allowAll, "allow-all", "a", false, "pull layers of every type")
@@ -100,9 +100,6 @@ type pulledFile struct {
 }
 
 func runPull(ctx context.Context, env *Env, opts *pullOptions) error {
-	if opts.concurrency < 1 {
-		return usagef("--concurrency must be at least 1")
-	}
 	config, err := opts.configArg()
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -173,11 +174,22 @@ func (p *puller) fetch(ctx context.Context) error {
 	}
 	defer dir.Close()
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(p.opts.concurrency)
+	g.SetLimit(p.opts.forBlobs(p.blobs()))
 	for _, group := range p.groups {
 		g.Go(func() error { return p.fetchGroup(ctx, dir, group) })
 	}
 	return g.Wait()
+}
+
+// blobs are what is to be fetched.
+func (p *puller) blobs() iter.Seq[orlop.Descriptor] {
+	return func(yield func(orlop.Descriptor) bool) {
+		for _, g := range p.groups {
+			if !yield(g.files[0]) {
+				return
+			}
+		}
+	}
 }
 
 // fetchGroup writes the files of one digest: the first from the registry, the

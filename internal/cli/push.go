@@ -21,7 +21,7 @@ type pushOptions struct {
 	formatOptions
 	targetOptions
 	packOptions
-	concurrency    int
+	concurrencyOptions
 	exportManifest string
 	force          bool
 
@@ -29,7 +29,7 @@ type pushOptions struct {
 }
 
 func newPushCommand(env *Env) *cobra.Command {
-	var opts pushOptions
+	opts := pushOptions{concurrencyOptions: concurrencyOptions{usual: 5}}
 	cmd := &cobra.Command{
 		Use:   "push [flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]",
 		Short: "Push files to a registry or an OCI image layout",
@@ -62,9 +62,9 @@ Push to the OCI image layout directory layout-dir:
 			return runPush(cmd.Context(), env, &opts)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions, &opts.packOptions)
+	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions,
+		&opts.packOptions, &opts.concurrencyOptions)
 	fs := cmd.Flags()
-	fs.IntVar(&opts.concurrency, "concurrency", 5, "blobs to send at once")
 	fs.StringVar(&opts.exportManifest, "export-manifest", "", "also write the manifest to this `path`")
 	fs.BoolVar(&opts.force, "force", false, "send manifests even if the destination has them")
 	return cmd
@@ -78,9 +78,6 @@ type pushResult struct {
 }
 
 func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
-	if opts.concurrency < 1 {
-		return usagef("--concurrency must be at least 1")
-	}
 	t, err := opts.create(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
@@ -126,7 +123,7 @@ func push(ctx context.Context, env *Env, opts *pushOptions, t *target, p *output
 	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
 	_, err = orlop.Copy(ctx, t, t.repo, src, "", string(m.Descriptor.Digest), orlop.CopyOptions{
 		Tags:        t.tags,
-		Concurrency: opts.concurrency,
+		Concurrency: opts.forBlobs(slices.Values(src.Layers())),
 		Force:       opts.force,
 		Progress:    uploads(p),
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -34,7 +35,7 @@ func Run(ctx context.Context, env *Env) int {
 	if ctx.Err() != nil {
 		err = errInterrupted
 	}
-	if wantsJSON(cmd) {
+	if wantsJSON(cmd, args(env)) {
 		reportJSON(env.Stderr, env.program(), err)
 	} else {
 		report(env.Stderr, env.program(), err)
@@ -43,24 +44,41 @@ func Run(ctx context.Context, env *Env) int {
 }
 
 // wantsJSON reports whether the command's output was to be JSON, so that its
-// error is too.
-func wantsJSON(cmd *cobra.Command) bool {
+// error is too. It looks at the arguments, for after a wrong flag the others
+// have not been parsed.
+func wantsJSON(cmd *cobra.Command, args []string) bool {
 	f := cmd.Flags().Lookup("format")
-	return f != nil && f.Value.String() == output.JSON
+	if f == nil {
+		return false
+	}
+	i := slices.Index(args, "--format")
+	return f.Value.String() == output.JSON || slices.Contains(args, "--format="+output.JSON) ||
+		i >= 0 && i+1 < len(args) && args[i+1] == output.JSON
 }
 
 // newRoot makes the tree of all commands. Each has a file of its own.
 func newRoot(env *Env) *cobra.Command {
 	root := newGroup(&cobra.Command{
-		Use:   env.program() + " [command]",
+		Use:   env.program(),
 		Short: "Push, pull and manage artifacts in OCI registries",
 		Long: `Push, pull and manage artifacts and container images in OCI registries.
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 4 not signed in, 5 denied,
 6 not found, 130 interrupted.`,
+		Example: examples(env, `
+Sign in, push a file and pull it back:
+  orlop login localhost:5000
+  orlop push localhost:5000/hello:v1 hi.txt
+  orlop pull localhost:5000/hello:v1
+
+Look at what is there:
+  orlop repo ls localhost:5000
+  orlop acr repository show --name localhost:5000 --image hello:v1`),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), // a group has one usage line
+		"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SetArgs(args(env))
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)

@@ -14,8 +14,11 @@ func newVersionCommand(env *Env) *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version of " + env.program(),
 		Example: examples(env, "\n  orlop version"),
-		Args:    exactArgs(0, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				output.NewPrinter(env.Stderr).Line("WARNING: %s takes no argument: %q is ignored", cmd.CommandPath(), args[0])
+			}
 			out := output.NewPrinter(env.Stdout)
 			out.Line("Version:    %s", env.Version)
 			out.Line("Go version: %s", runtime.Version())
