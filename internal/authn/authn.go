@@ -112,7 +112,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, registry int64, from n
 		}
 	}
 	// A client that opens ten connections at once has its password hashed once.
-	s, err, _ := a.flights.Do(string(key[:]), func() (any, error) {
+	// Nobody joins a check that began before the last change of a principal: it
+	// may have read what has gone since.
+	flight := string(binary.BigEndian.AppendUint64(key[:], a.people.version()))
+	s, err, _ := a.flights.Do(flight, func() (any, error) {
 		s, err := a.verify(context.WithoutCancel(ctx), registry, from, authorization)
 		if err == nil {
 			a.sessions.put(key, s)
