@@ -54,6 +54,28 @@ func TestSlowHeadersAreClosed(t *testing.T) {
 	}
 }
 
+// TestStalledBodyIsCutEverywhere: also where nobody reads the body, and before
+// anybody has signed in.
+func TestStalledBodyIsCutEverywhere(t *testing.T) {
+	s := testenv.Start(t, testenv.Options{Configure: func(c *config.Config) { c.TransferTimeout = time.Second }})
+	for _, request := range []string{
+		"POST /oauth2/token HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded",
+		"POST /api/v1/service-principals HTTP/1.1\r\nContent-Type: application/json",
+		"GET /acr/v1/_catalog HTTP/1.1", "GET /healthz HTTP/1.1", "GET /nowhere HTTP/1.1",
+		"PUT /v2/a/manifests/x HTTP/1.1", "GET /v2/ HTTP/1.1",
+	} {
+		conn, err := net.Dial("tcp", s.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "%s\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{", request)
+		if err := closed(conn); err != nil {
+			t.Errorf("%s: %v", request, err)
+		}
+	}
+}
+
 func TestStalledUploadIsCutAndKept(t *testing.T) {
 	s := testenv.Start(t, testenv.Options{Configure: func(c *config.Config) { c.TransferTimeout = time.Second }})
 	upload := beginUpload(t, s, "slow/upload", random(5, 1<<20))

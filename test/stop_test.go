@@ -133,6 +133,30 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
+// TestUnusedConnectionDoesNotHoldTheStop: a connection made ahead of need. The
+// stop would wait for its whole timeout, and call it a transfer.
+func TestUnusedConnectionDoesNotHoldTheStop(t *testing.T) {
+	for _, flags := range [][]string{nil, {"--tls", "auto"}} {
+		p := testenv.StartProcess(t, testenv.ProcessOptions{Args: append(flags, "--shutdown-timeout", "4s")})
+		for range 3 {
+			conn, err := net.Dial("tcp", p.Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+		}
+		if err := p.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Wait(); err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		if out := p.Output(); strings.Contains(out, "under way") {
+			t.Errorf("%v: the server waited for a request:\n%s", flags, out)
+		}
+	}
+}
+
 func TestIdleConnectionDoesNotHoldTheStop(t *testing.T) {
 	p := testenv.StartProcess(t, testenv.ProcessOptions{})
 	conn, err := net.Dial("tcp", p.Address)

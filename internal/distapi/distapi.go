@@ -99,12 +99,8 @@ func (v *verbs) allow() string {
 }
 
 // ServeHTTP answers a request under /v2/. Headers that every answer of the
-// server has are set before.
+// server has, and a deadline for the body to begin, are set before.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Body != http.NoBody {
-		// Also a body that no handler reads must come: net/http waits for it.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.BodyIdle))
-	}
 	if err := a.serve(w, r); err != nil {
 		a.fail(w, r, err)
 	}

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,6 +19,7 @@ import (
 type idleListener struct {
 	net.Listener
 	timeout time.Duration
+	unused  *unusedConns
 }
 
 // Accept implements net.Listener.
@@ -25,7 +28,9 @@ func (l *idleListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &idleConn{Conn: conn, timeout: l.timeout}, nil
+	c := &idleConn{Conn: conn, timeout: l.timeout}
+	l.unused.add(c)
+	return c, nil
 }
 
 type idleConn struct {
@@ -33,6 +38,7 @@ type idleConn struct {
 	timeout  time.Duration
 	deadline atomic.Int64 // Unix nanoseconds of the deadline in force; HTTP/2 writes from several goroutines
 	closing  atomic.Bool  // somebody else set a nearer deadline, which stands
+	used     atomic.Bool  // a request has come, or the connection has ended
 }
 
 // SetWriteDeadline implements net.Conn. A deadline much nearer than the
@@ -90,6 +96,50 @@ func (c *idleConn) extend(now time.Time) error {
 	deadline := now.Add(c.timeout)
 	c.deadline.Store(deadline.UnixNano())
 	return c.Conn.SetWriteDeadline(deadline)
+}
+
+// unusedConns holds the connections on which no request has come yet, such as
+// those that browsers and proxies open ahead of need. http.Server.Shutdown waits
+// some seconds for them, in the hope of a request.
+type unusedConns struct {
+	mu    sync.Mutex
+	conns map[*idleConn]bool // guarded by mu
+}
+
+func (u *unusedConns) add(c *idleConn) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.conns == nil {
+		u.conns = map[*idleConn]bool{}
+	}
+	u.conns[c] = true
+}
+
+// state is what http.Server.ConnState wants.
+func (u *unusedConns) state(conn net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		return
+	}
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	c, ok := conn.(*idleConn)
+	if !ok || c.used.Load() { // this is called for every request, and the lock taken for the first
+		return
+	}
+	c.used.Store(true)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.conns, c)
+}
+
+// close closes them all.
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.conns {
+		_ = c.Close()
+	}
 }
 
 // streamWriter does for one stream of HTTP/2 what idleConn does for a

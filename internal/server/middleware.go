@@ -42,12 +42,19 @@ func (g *requestIDs) next() string {
 
 // ServeHTTP gives the answer its common headers and, with HTTP/1, lets the
 // handlers write to w itself: a wrapper around it would cost every request.
+//
+// A body has TransferTimeout to arrive, whether or not a handler reads it,
+// since net/http waits for its end; who reads long bodies moves the deadline on.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h[gate.RequestIDHeader] = []string{s.ids.next()}
 	h["X-Content-Type-Options"] = nosniff
 	if r.TLS != nil {
 		h["Strict-Transport-Security"] = hsts
+	}
+	if r.Body != http.NoBody {
+		// Fails where there is no connection, as in tests.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.cfg.TransferTimeout))
 	}
 	s.active.Add(1)
 	defer s.active.Add(-1)

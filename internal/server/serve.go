@@ -17,6 +17,10 @@ import (
 // settled is when the start has done its work in the background as well.
 const settled = 300 * time.Millisecond
 
+// unusedGrace is how long a request may still be on its way on a connection that
+// was just made, when the server stops.
+const unusedGrace = 500 * time.Millisecond
+
 // lastWords is how long handlers whose connection was cut at the end of the
 // shutdown timeout have to put away what arrived.
 const lastWords = 2 * time.Second
@@ -71,7 +75,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	hs := s.httpServer()
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
-		go func() { failed <- serve(hs, &idleListener{l, s.cfg.TransferTimeout}) }()
+		go func() { failed <- serve(hs, &idleListener{l, s.cfg.TransferTimeout, &s.unused}) }()
 	}
 	select {
 	case err := <-failed:
@@ -87,6 +91,7 @@ func (s *Server) httpServer() *http.Server {
 		TLSConfig:         s.tls,
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
+		ConnState:         s.unused.state,
 		MaxHeaderBytes:    int(s.cfg.MaxHeaderSize),
 		// Failed handshakes and broken requests are the clients' business.
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
@@ -108,6 +113,7 @@ func (s *Server) stop(hs *http.Server) error {
 	s.log.Info("stopping", "timeout", s.cfg.ShutdownTimeout)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
+	defer time.AfterFunc(unusedGrace, s.unused.close).Stop()
 	err := hs.Shutdown(ctx)
 	if err == nil {
 		s.log.Info("stopped")

@@ -47,6 +47,7 @@ type Server struct {
 
 	ids       *requestIDs
 	active    atomic.Int64 // requests being served
+	unused    unusedConns
 	listeners []net.Listener
 	stopSweep context.CancelFunc
 	swept     chan struct{}

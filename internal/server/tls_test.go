@@ -154,7 +154,7 @@ func TestNearerDeadlineStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	idle := &idleListener{l, time.Hour}
+	idle := &idleListener{l, time.Hour, new(unusedConns)}
 	defer idle.Close()
 	client, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
