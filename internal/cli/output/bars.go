@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -109,6 +110,9 @@ func (b *bars) scroll(frame *bytes.Buffer, width int, all bool) {
 			left = append(left, t)
 			continue
 		}
+		if t.state == running { // the command ends without it
+			t.state, t.took = failed, time.Since(t.start)
+		}
 		fmt.Fprintln(frame, b.row(t, width))
 	}
 	b.tasks = left
@@ -154,7 +158,24 @@ func (b *bars) row(t *Task, width int) string {
 		return clip(left, width)
 	}
 	left = clip(left, space)
-	return left + blanks(space-cells(left)) + right
+	gap := space - cells(left)
+	if t.state == running && gap >= meterLeast {
+		return left + " " + meter(min(gap-1, meterWidth), done, total) + blanks(gap-1-meterWidth) + right
+	}
+	return left + blanks(gap) + right
+}
+
+// The cells that the picture of a share takes.
+const (
+	meterLeast = 8
+	meterWidth = 24
+)
+
+// meter draws a share in so many cells: [=====     ].
+func meter(width int, done, total int64) string {
+	inner := width - 2
+	full := min(int(percent(done, total)*float64(inner)/100), inner)
+	return "[" + strings.Repeat("=", full) + blanks(inner-full) + "]"
 }
 
 func percent(done, total int64) float64 {

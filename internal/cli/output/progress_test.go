@@ -94,6 +94,32 @@ func TestBarsShowRunningAndFinalState(t *testing.T) {
 	}
 }
 
+func TestBarsDrawTheShare(t *testing.T) {
+	p, b := frames(100, 24)
+	task := p.Start("Uploading", blob(strings.Repeat("x", 2048), "big.bin"))
+	for _, tt := range []struct {
+		n    int64
+		want string
+	}{{0, "[                      ]"}, {1024, "[===========           ]"}, {4096, "[======================]"}} {
+		b.Reset()
+		task.Set(tt.n)
+		p.bars.draw(false)
+		if !strings.Contains(b.String(), tt.want) {
+			t.Errorf("at %d bytes: %q", tt.n, b.String())
+		}
+	}
+}
+
+// A command that ends early leaves no row that seems to go on.
+func TestBarsEndUnfinished(t *testing.T) {
+	p, b := frames(80, 24)
+	p.Start("Uploading", blob("x", "name"))
+	p.bars.draw(true)
+	if !strings.Contains(b.String(), "✗ Uploading name") || strings.Contains(b.String(), "/s") {
+		t.Errorf("frame is %q", b.String())
+	}
+}
+
 func TestBarsKeepWithinTheTerminal(t *testing.T) {
 	const width, height = 60, 10
 	p, b := frames(width, height)
