@@ -264,7 +264,7 @@ func (c *copier) put(ctx context.Context, desc Descriptor, mediaType string, raw
 		return ErrUnsupported.With("it stores manifests by SHA-256 only")
 	}
 	if err == nil && stored.Digest != desc.Digest {
-		return fmt.Errorf("it was stored as %s", stored.Digest)
+		return fmt.Errorf("the manifest was stored as %s", stored.Digest)
 	}
 	return err
 }

@@ -159,7 +159,7 @@ func registryText(e *orlop.Error, reference string) string {
 		// Registries answer a token without the right as if there were none.
 		message = orlop.ErrDenied.Message
 	}
-	text := code + ": " + oneLine(message)
+	text := code + ": " + strings.TrimPrefix(oneLine(message), code+": ") // many messages begin by the code
 	if d := detailText(e.Detail); d != "" {
 		text += ": " + d
 	}

@@ -56,6 +56,7 @@ Hint: list the repositories: orlop repo ls localhost
 		{about("h:5/x:1", fmt.Errorf("GET x: %w", orlop.ErrUnauthorized)), `Error response from registry: unauthorized: authentication required
 Hint: sign in first: orlop login h:5
 `},
+		{orlop.ErrManifestInvalid.With("manifest invalid: size -1"), "Error response from registry: manifest invalid: size -1\n"},
 		{orlop.NewError("TEAPOT", "\x1b[31mhot").WithDetail("it \u202e is"), `Error response from registry: teapot: \x1b[31mhot: it \u202e is` + "\n"},
 		{withHint(about("a/b:c", errors.New("broken")), "mend it"), "Error: broken\nHint: mend it\n"},
 		{fmt.Errorf("dial: %w", syscall.ECONNREFUSED), "Error: dial: connection refused\nHint: nothing listens there; check the host and port of REGISTRY\n"},

@@ -142,8 +142,11 @@ func newPushResult(t *target, d orlop.Descriptor) pushResult {
 // pushFailure says what a failure of push is about. What went wrong with the
 // files is no answer of the registry.
 func pushFailure(t *target, err error) error {
-	if e, ok := errors.AsType[*orlop.CopyError](err); ok && e.Side == orlop.Source {
-		err = local(e.Err)
+	if e, ok := errors.AsType[*orlop.CopyError](err); ok {
+		err = e.Err // it says what failed, and push has one destination only
+		if e.Side == orlop.Source {
+			err = local(err)
+		}
 	}
 	if errors.Is(err, files.ErrChanged) {
 		return withHint(err, "wait until the file is complete, then push again")

@@ -25,7 +25,7 @@ func transportHint(program, host string, err error) string {
 	switch {
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return plainHTTP
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(err.Error(), "actively refused"): // so Windows puts it
 		return fmt.Sprintf("nothing listens there; check the host and port of %s", host)
 	}
 	return ""
