@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync"
 )
 
 // PieceSize is the unit of verification, in bytes: each piece of an object has
@@ -18,8 +17,8 @@ const sumSize = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// buffers holds *[PieceSize]byte.
-var buffers = sync.Pool{New: func() any { return new([PieceSize]byte) }}
+// buffers are those of all Readers.
+var buffers Buffers
 
 // ErrDamaged is matched by every DamageError.
 var ErrDamaged = errors.New("stored content is damaged")
@@ -51,7 +50,8 @@ func (e *DamageError) Unwrap() error { return e.Err }
 
 // Reader reads part of an object and gives out only bytes of pieces whose
 // checksum it has found right. io.Copy uses its WriteTo, which takes one read
-// and one write a piece. It is not safe for concurrent use.
+// and one write a piece; where so many read that buffers are short, it takes
+// two reads and many writes. It is not safe for concurrent use.
 //
 // A wrong checksum, an object of the wrong size and a failed read are a
 // *DamageError.
@@ -61,9 +61,10 @@ type Reader struct {
 	sums     []byte
 	off, end int64 // what is still to be read
 
-	buf        *[PieceSize]byte
-	start, lim int64 // the part of the object that buf holds, verified
-	err        error // sticky
+	buf        *[]byte
+	start, lim int64      // the part of the object that buf holds, verified
+	chunks     *chunkSums // of the piece being read, with a small buffer
+	err        error      // sticky
 }
 
 // NewReader reads n bytes of an object from off on, fewer if it ends before,
@@ -149,27 +150,90 @@ func (r *Reader) next() ([]byte, error) {
 			return nil, r.err
 		}
 	}
-	return r.buf[r.off-r.start : min(r.end, r.lim)-r.start], nil
+	return (*r.buf)[r.off-r.start : min(r.end, r.lim)-r.start], nil
 }
 
-// load reads and checks the piece at off.
+// load reads and checks the piece at off, or, with a small buffer, the chunk
+// at off and before it its piece.
 func (r *Reader) load() error {
-	if r.buf == nil {
-		r.buf = buffers.Get().(*[PieceSize]byte)
-	}
 	piece := r.off / PieceSize
-	r.start = piece * PieceSize
-	r.lim = min(r.start+PieceSize, r.size)
-	b := r.buf[:r.lim-r.start]
+	switch {
+	case r.buf == nil:
+		r.buf = buffers.Take()
+	case r.chunks == nil || r.chunks.piece != piece:
+		r.buf = buffers.Larger(r.buf)
+	}
+	if len(*r.buf) < PieceSize {
+		return r.loadChunk(piece)
+	}
+	b, err := r.read(piece*PieceSize, PieceSize)
+	if err == nil && crc32.Checksum(b, castagnoli) != r.sum(piece) {
+		err = r.damage(errSum)
+	}
+	return err
+}
+
+// read fills the buffer with n bytes from off on, fewer if the object ends
+// before.
+func (r *Reader) read(off, n int64) ([]byte, error) {
+	r.start, r.lim = off, min(off+n, r.size)
+	b := (*r.buf)[:r.lim-r.start]
 	if n, err := r.obj.ReadAt(b, r.start); n < len(b) {
 		if err == nil || err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return r.damage(err)
+		return nil, r.damage(err)
 	}
-	if crc32.Checksum(b, castagnoli) != binary.BigEndian.Uint32(r.sums[piece*sumSize:]) {
+	return b, nil
+}
+
+// sum is the checksum of a piece.
+func (r *Reader) sum(piece int64) uint32 {
+	return binary.BigEndian.Uint32(r.sums[piece*sumSize:])
+}
+
+// chunkSums are the checksums of the chunks of a piece that was found right, so
+// that a chunk read again is known to be the same.
+type chunkSums struct {
+	piece int64
+	sums  [PieceSize / chunkSize]uint32
+}
+
+// loadChunk reads and checks the chunk at off.
+func (r *Reader) loadChunk(piece int64) error {
+	if r.chunks == nil || r.chunks.piece != piece {
+		if err := r.sumChunks(piece); err != nil {
+			return err
+		}
+	}
+	chunk := r.off / chunkSize
+	b, err := r.read(chunk*chunkSize, chunkSize)
+	if err == nil && crc32.Checksum(b, castagnoli) != r.chunks.sums[chunk%int64(len(r.chunks.sums))] {
+		err = r.damage(errSum)
+	}
+	return err
+}
+
+// sumChunks reads and checks a piece and sums its chunks.
+func (r *Reader) sumChunks(piece int64) error {
+	found := &chunkSums{piece: piece}
+	sum := uint32(0)
+	for i := range found.sums {
+		off := piece*PieceSize + int64(i)*chunkSize
+		if off >= r.size {
+			break
+		}
+		b, err := r.read(off, chunkSize)
+		if err != nil {
+			return err
+		}
+		found.sums[i] = crc32.Checksum(b, castagnoli)
+		sum = crc32.Update(sum, castagnoli, b)
+	}
+	if sum != r.sum(piece) {
 		return r.damage(errSum)
 	}
+	r.chunks = found
 	return nil
 }
 

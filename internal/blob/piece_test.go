@@ -265,7 +265,15 @@ func TestReaderClosed(t *testing.T) {
 	}
 }
 
-func BenchmarkReader(b *testing.B) {
+func BenchmarkReader(b *testing.B) { benchmarkReader(b) }
+
+// BenchmarkCrowdedReader reads with small buffers.
+func BenchmarkCrowdedReader(b *testing.B) {
+	crowd(b, 100)
+	benchmarkReader(b)
+}
+
+func benchmarkReader(b *testing.B) {
 	const size = 64 << 20
 	s, err := fs.Open(b.TempDir(), fs.Options{})
 	if err != nil {

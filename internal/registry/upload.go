@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -160,14 +159,15 @@ func (u *upload) append(p []byte) (int, error) {
 	return n, u.err
 }
 
-// copyBuffers are for reading request bodies: large, so that the store is
-// written and the hash is fed in large pieces.
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, blob.PieceSize); return &b }}
+// copyBuffers are for reading request bodies.
+var copyBuffers blob.Buffers
 
-// ReadFrom appends all of a body, or what arrives before it breaks off.
+// ReadFrom appends all of a body, or what arrives before it breaks off. It
+// begins with a small buffer, which is enough for most bodies, and goes on with
+// a large one, so that the store is written and the hash is fed in large pieces.
 func (u *upload) ReadFrom(body io.Reader) (n int64, err error) {
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
+	buf := copyBuffers.Small()
+	defer func() { copyBuffers.Put(buf) }()
 	for {
 		k, err := fill(body, *buf)
 		written, werr := u.Write((*buf)[:k])
@@ -181,6 +181,7 @@ func (u *upload) ReadFrom(body io.Reader) (n int64, err error) {
 		if err != nil {
 			return n, err
 		}
+		buf = copyBuffers.Larger(buf)
 	}
 }
 
