@@ -1,0 +1,3 @@
+module github.com/orlop/orlop/bench
+
+go 1.25
