@@ -85,26 +85,54 @@ func BenchmarkManifestByTag(b *testing.B) {
 // BenchmarkTagsPage reads a page of 100 of 20,000 tags.
 func BenchmarkTagsPage(b *testing.B) {
 	reg := openDisk(b)
-	desc := pushArtifact(b, reg, "bench/tags", "t00000", 1)
-	m, err := reg.Manifest(b.Context(), "bench/tags", string(desc.Digest))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for i := range 200 {
-		tags := make([]string, 100)
-		for k := range tags {
-			tags[k] = fmt.Sprintf("t%05d", i*100+k)
-		}
-		if _, err := reg.PushManifest(b.Context(), "bench/tags", "", m.Raw, tags...); err != nil {
-			b.Fatal(err)
-		}
-	}
+	addTags(b, reg, "bench/tags", 20_000)
 	b.ResetTimer()
 	for b.Loop() {
 		tags, more, err := reg.TagsPage(b.Context(), "bench/tags", "t10000", 100)
 		if err != nil || len(tags) != 100 || !more {
 			b.Fatal(len(tags), more, err)
 		}
+	}
+}
+
+// addTags gives a manifest n tags and returns it.
+func addTags(tb testing.TB, reg *Registry, repo string, n int) orlop.Manifest {
+	tb.Helper()
+	desc := pushArtifact(tb, reg, repo, "t00000", 1)
+	m, err := reg.Manifest(tb.Context(), repo, string(desc.Digest))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for i := 0; i < n; i += 100 {
+		tags := make([]string, min(100, n-i))
+		for k := range tags {
+			tags[k] = fmt.Sprintf("t%05d", i+k)
+		}
+		if _, err := reg.PushManifest(tb.Context(), repo, "", m.Raw, tags...); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return m
+}
+
+// BenchmarkAddTag adds tags, durably, from 16 workers, to repositories with few
+// tags and with many.
+func BenchmarkAddTag(b *testing.B) {
+	for _, n := range []int{1, 20_000} {
+		b.Run(fmt.Sprintf("beside %d", n), func(b *testing.B) {
+			reg := openDisk(b)
+			m := addTags(b, reg, "bench/tags", n)
+			var next atomic.Int64
+			b.SetParallelism(8)
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := reg.PushManifest(b.Context(), "bench/tags", "", m.Raw, fmt.Sprintf("n%d", next.Add(1))); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
 	}
 }
 
