@@ -139,21 +139,44 @@ func runServe(cmd *cobra.Command, env *Env) error {
 func addFlags(flags *pflag.FlagSet) {
 	flags.String("config", "", "configuration `FILE`, YAML")
 	for _, s := range config.Settings() {
-		usage := s.Usage
-		if !s.IsSwitch() {
-			usage += " `" + s.Value + "`" // pflag takes the name of the value from here
-		}
 		switch {
 		case s.EnvOnly:
 		case s.IsSwitch():
-			flags.Bool(s.Name, s.Default() == "true", usage)
+			flags.Bool(s.Name, s.Default() == "true", s.Usage)
 		case s.List:
-			flags.StringArray(s.Name, defaults(&s), usage)
+			flags.StringArray(s.Name, defaults(&s), s.Usage)
+			f := flags.Lookup(s.Name)
+			f.Value, f.DefValue = listValue{f.Value.(sliceValue), s.Value}, s.Default()
 		default:
-			flags.String(s.Name, s.Default(), usage)
+			flags.String(s.Name, s.Default(), s.Usage)
+			f := flags.Lookup(s.Name)
+			f.Value = value{f.Value, s.Value}
 		}
 	}
 }
+
+// value is the value of a flag under the name that the help gives it.
+type value struct {
+	pflag.Value
+	name string
+}
+
+// Type is the name.
+func (v value) Type() string { return v.name }
+
+type sliceValue interface {
+	pflag.Value
+	pflag.SliceValue
+}
+
+// listValue is value for a flag that may be repeated.
+type listValue struct {
+	sliceValue
+	name string
+}
+
+// Type is the name.
+func (v listValue) Type() string { return v.name }
 
 func defaults(s *config.Setting) []string {
 	if s.Default() == "" {
