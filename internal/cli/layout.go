@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/orlop/orlop"
@@ -40,7 +41,7 @@ func (o *targetOptions) openLayout(raw string, create bool) (*target, error) {
 // parseLayout parses the reference that --oci-layout or --oci-layout-path
 // announced.
 func (o *targetOptions) parseLayout(raw string) (parsedRef, error) {
-	p := parseLayout(raw)
+	p := parseLayout(raw, runtime.GOOS == "windows")
 	if o.ociLayoutPath != "" {
 		p = parsedRef{base: o.ociLayoutPath, reference: raw}
 		if _, err := ref.ValidateDigest(raw); err != nil {
@@ -58,14 +59,14 @@ func (o *targetOptions) parseLayout(raw string) (parsedRef, error) {
 
 // parseLayout parses path[:tag[,tag…]|@digest]. A colon that belongs to a path
 // separator or a Windows drive is no tag.
-func parseLayout(raw string) parsedRef {
+func parseLayout(raw string, windows bool) parsedRef {
 	if path, d, ok := strings.Cut(raw, "@"); ok {
 		if _, err := ref.ValidateDigest(d); err == nil {
 			return parsedRef{base: path, reference: d}
 		}
 	}
 	colon := strings.LastIndexByte(raw, ':')
-	if colon <= strings.LastIndexAny(raw, `/\`) || colon == 1 {
+	if colon <= strings.LastIndexAny(raw, `/\`) || windows && colon == 1 {
 		return parsedRef{base: raw}
 	}
 	tags := strings.Split(raw[colon+1:], ",")

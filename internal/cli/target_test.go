@@ -38,13 +38,20 @@ func TestParseLayout(t *testing.T) {
 		"dir@" + someDigest: {base: "dir", reference: someDigest},
 		`C:\dir`:            {base: `C:\dir`},
 		`C:\dir:v1`:         {base: `C:\dir`, reference: "v1", tags: []string{"v1"}},
-		"C:dir":             {base: "C:dir"},
 		"a:b/dir":           {base: "a:b/dir"},
 		"user@host":         {base: "user@host"},
 	} {
-		if got := parseLayout(in); !reflect.DeepEqual(got, want) {
-			t.Errorf("parseLayout(%q) = %+v, want %+v", in, got, want)
+		for _, windows := range []bool{false, true} {
+			if got := parseLayout(in, windows); !reflect.DeepEqual(got, want) {
+				t.Errorf("parseLayout(%q, %v) = %+v, want %+v", in, windows, got, want)
+			}
 		}
+	}
+	if got := parseLayout("C:dir", true); got.base != "C:dir" || got.reference != "" {
+		t.Errorf("a drive of Windows was taken for a layout: %+v", got)
+	}
+	if got := parseLayout("L:v1", false); got.base != "L" || got.reference != "v1" {
+		t.Errorf("a layout with a short name: %+v", got)
 	}
 }
 
