@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -51,6 +52,24 @@ func TestFirstStartGeneratesAPasswordAndShowsItOnce(t *testing.T) {
 	_, shown = firstStart(t, two)
 	if other := shownPassword.FindStringSubmatch(shown); other == nil || other[1] == password[1] {
 		t.Errorf("a second registry has the same password, or none:\n%s", shown)
+	}
+}
+
+// TestFirstPasswordIsNotLostWhenTheAddressIsInUse: the first start fails, and the
+// next must still have a password to show.
+func TestFirstPasswordIsNotLostWhenTheAddressIsInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	data := t.TempDir()
+	code, out := runOrlopd(t, "--data", data, "--listen", taken.Addr().String())
+	if code != 1 {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if _, shown := firstStart(t, data); !shownPassword.MatchString(shown) {
+		t.Errorf("no password was shown:\n%s", shown)
 	}
 }
 

@@ -45,8 +45,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer
 	return s.Serve(ctx)
 }
 
-// Listen opens the listening addresses. From then on clients can connect; they
-// are served when Serve runs.
+// Listen opens the listening addresses, and makes the user admin if there is
+// none: not before, because nobody would see the password if an address were in
+// use. From then on clients can connect; they are served when Serve runs.
 func (s *Server) Listen(ctx context.Context) error {
 	var lc net.ListenConfig
 	for _, addr := range s.cfg.Listen {
@@ -55,6 +56,10 @@ func (s *Server) Listen(ctx context.Context) error {
 			return fmt.Errorf("listen: %w", err)
 		}
 		s.listeners = append(s.listeners, l)
+	}
+	var err error
+	if s.newPassword, err = s.authn.EnsureAdmin(ctx, string(s.cfg.AdminPassword)); err != nil {
+		return fmt.Errorf("user admin: %w", err)
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,7 +36,8 @@ type Server struct {
 	db          *sqlmeta.DB
 	blobs       *blobfs.Store
 	engine      *registry.Service
-	newPassword string // of the user admin, if Open generated one
+	authn       *authn.Authenticator
+	newPassword string // of the user admin, if Listen generated one
 	tls         *tls.Config
 	caFile      string // authority that clients must trust; "" if they know it
 
@@ -103,9 +103,7 @@ func (s *Server) openAPIs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.newPassword, err = ident.EnsureAdmin(ctx, string(s.cfg.AdminPassword)); err != nil {
-		return fmt.Errorf("user admin: %w", err)
-	}
+	s.authn = ident
 	s.gate = gate.New(gate.Options{Authn: ident, TrustedProxies: s.cfg.TrustedProxy, Log: s.log})
 	s.dist = distapi.New(distapi.Options{
 		Engine: s.engine.Registry, Gate: s.gate, Log: s.log,
