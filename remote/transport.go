@@ -148,7 +148,12 @@ func headerGroup(name string, h http.Header) slog.Attr {
 	return slog.GroupAttrs(name, attrs...)
 }
 
-// scrub returns a URL with its user and the values of its query left out.
+// shown are the parameters of queries whose values are no secret, and tell what
+// was asked for.
+var shown = []string{"artifactType", "digest", "from", "last", "mount", "n", "scope", "service"}
+
+// scrub returns a URL without its user and the values of its query, but for
+// those that are known to be no secret.
 func scrub(u *url.URL) string {
 	c := *u
 	c.User = nil
@@ -156,7 +161,9 @@ func scrub(u *url.URL) string {
 	if c.RawQuery != "" {
 		q := c.Query()
 		for name := range q {
-			q[name] = []string{"..."}
+			if !slices.Contains(shown, name) {
+				q[name] = []string{"..."}
+			}
 		}
 		c.RawQuery = q.Encode()
 	}

@@ -225,6 +225,8 @@ func usualHint(program, reference string, err error) string {
 	switch {
 	case isUsage(err):
 		return ""
+	case isLocal(err) && isNotFound(err):
+		return fmt.Sprintf("list the tags: %s repo tags --oci-layout %s", program, repositoryOf(reference))
 	case errors.Is(err, orlop.ErrDenied):
 		return fmt.Sprintf("you are signed in to %s, but this account lacks the right; sign in with another, or have a role assigned that allows it", host)
 	case errors.Is(err, orlop.ErrUnauthorized):

@@ -50,6 +50,7 @@ func TestReport(t *testing.T) {
 		{about("localhost/x:1", orlop.ErrManifestUnknown), `Error response from registry: manifest unknown: localhost/x:1: not found
 Hint: list the tags: orlop repo tags localhost/x
 `},
+		{about("dir:1", local(orlop.ErrManifestUnknown)), "Error: dir:1: not found\nHint: list the tags: orlop repo tags --oci-layout dir\n"},
 		{about("localhost/x:1", orlop.ErrNameUnknown), `Error response from registry: name unknown: localhost/x:1: not found
 Hint: list the repositories: orlop repo ls localhost
 `},

@@ -251,8 +251,8 @@ func TestEndlessRefusal(t *testing.T) {
 			t.Errorf("request %d: not authenticated", i)
 		}
 	}
-	if s.denied > 4 || len(s.asked) > 3 {
-		t.Errorf("%d requests and %d for tokens", s.denied, len(s.asked))
+	if s.denied != 3 || len(s.asked) != 2 {
+		t.Errorf("%d refusals and %d token requests, want 3 and 2", s.denied, len(s.asked))
 	}
 }
 
