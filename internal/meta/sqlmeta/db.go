@@ -42,6 +42,8 @@ var (
 	ErrFailed = errors.New("metadata store failed")
 	// ErrClosed: the database was closed.
 	ErrClosed = errors.New("metadata store is closed")
+
+	errDamaged = errors.New("the metadata database is damaged, restore it from a backup")
 )
 
 //go:embed migrations/*.sql
@@ -168,9 +170,28 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if _, err = p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", explain(err))
+		err = explain(err)
+		if damage := sound(ctx, db); errors.Is(damage, errDamaged) && !errors.Is(err, errDamaged) {
+			err = fmt.Errorf("%w: %w", damage, err)
+		}
+		return fmt.Errorf("migrate: %w", err)
 	}
-	return nil
+	current, ours, err := p.GetVersions(ctx)
+	if err == nil && current > ours {
+		err = fmt.Errorf("version %d was written by a newer orlopd, this one knows %d", current, ours)
+	}
+	return explain(err)
+}
+
+// sound tells whether the database is whole. It reads all of it, so that it is
+// asked only where something has failed that damage may explain.
+func sound(ctx context.Context, db *sql.DB) error {
+	var found string
+	err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found)
+	if err == nil && found != "ok" {
+		err = fmt.Errorf("%w: %s", errDamaged, found)
+	}
+	return explain(err)
 }
 
 // Close waits for writes under way and closes the database.
@@ -184,10 +205,10 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Ping tells whether the database answers.
+// Ping tells whether the database can be read.
 func (db *DB) Ping(ctx context.Context) error {
-	var one int
-	return explain(db.row(ctx, "SELECT 1").Scan(&one))
+	var any bool
+	return db.row(ctx, "SELECT EXISTS (SELECT 1 FROM repositories)").Scan(&any)
 }
 
 // row runs a query that gives at most one row. Point reads are not cancelled:
@@ -252,10 +273,10 @@ func explain(err error) error {
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch e.Code() {
-		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE:
+		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE:
 			return fmt.Errorf("%w: %w", ErrFull, err)
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			return fmt.Errorf("the metadata database is damaged, restore it from a backup: %w", err)
+			return fmt.Errorf("%w: %w", errDamaged, err)
 		}
 	}
 	return err
