@@ -268,3 +268,60 @@ func TestRights(t *testing.T) {
 		t.Errorf("status %d, challenge %s", res.StatusCode, res.Header.Get("Www-Authenticate"))
 	}
 }
+
+// TestEveryRouteHasARule asks for a repository that is there and for one that is
+// not, as those who may see neither: the answers are alike, and no.
+func TestEveryRouteHasARule(t *testing.T) {
+	e := newEnv(t)
+	d := e.push("secret", "v1")
+	paths := [...]string{
+		kindCatalog: "", kindRepository: "/", kindTags: "/_tags", kindTag: "/_tags/v1",
+		kindManifests: "/_manifests", kindManifest: "/_manifests/" + d.String(),
+	}
+	if len(paths) != len(table) {
+		t.Fatal("a kind of route has no path in this test")
+	}
+	p, secret, err := e.ident.CreateServicePrincipal(t.Context(), meta.DefaultRegistry, "bob", []meta.RoleAssignment{{Role: "Owner", Prefix: "bob/*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, repo, path, user string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, e.srv.URL+"/acr/v1/"+repo+strings.TrimSuffix(path, "/"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if user != "" {
+			req.SetBasicAuth(user, secret)
+		}
+		res, err := e.srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, res.Header.Get("Www-Authenticate") + string(body)
+	}
+	for kind, path := range paths {
+		for _, method := range []string{"GET", "HEAD", "DELETE"} {
+			if path == "" || method == "DELETE" && table[kind].delete == nil {
+				continue
+			}
+			for user, want := range map[string]int{"": http.StatusUnauthorized, p.Name: http.StatusForbidden} {
+				status, there := ask(method, "secret", path, user)
+				other, absent := ask(method, "absent", path, user)
+				if status != want || other != want || strings.ReplaceAll(there, "secret", "absent") != absent {
+					t.Errorf("%s %s as %q: %d %s if it is there, %d %s if not", method, path, user, status, there, other, absent)
+				}
+			}
+		}
+	}
+	if status, _ := ask("GET", "_catalog", "", ""); status != http.StatusUnauthorized {
+		t.Errorf("the catalog for nobody: %d", status)
+	}
+	if status, body := ask("GET", "_catalog", "", p.Name); status != http.StatusOK || strings.Contains(body, "secret") {
+		t.Errorf("the catalog for bob: %d %s", status, body)
+	}
+}
