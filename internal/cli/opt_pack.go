@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/internal/files"
 )
 
@@ -113,7 +114,7 @@ func (o *packOptions) allAnnotations() (map[string]map[string]string, error) {
 }
 
 // pack reads the files and makes the manifest. The caller closes the source.
-func (o *packOptions) pack(ctx context.Context, env *Env, onFile func(string)) (*files.Source, orlop.Manifest, error) {
+func (o *packOptions) pack(ctx context.Context, env *Env, p *output.Progress) (*files.Source, orlop.Manifest, error) {
 	args, err := fileArgs(o.files)
 	if err != nil {
 		return nil, orlop.Manifest{}, err
@@ -125,7 +126,8 @@ func (o *packOptions) pack(ctx context.Context, env *Env, onFile func(string)) (
 	src, err := files.Load(ctx, args, files.LoadOptions{
 		AllowAbsolute: o.disablePathValidation,
 		Annotations:   annotations,
-		OnFile:        onFile,
+		OnFile:        func(title string) { p.Note("Preparing", title) },
+		OnRead:        reading(p),
 	})
 	if err != nil {
 		return nil, orlop.Manifest{}, err
@@ -136,6 +138,18 @@ func (o *packOptions) pack(ctx context.Context, env *Env, onFile func(string)) (
 		return nil, orlop.Manifest{}, err
 	}
 	return src, m, nil
+}
+
+// reading shows how far the reading of files is.
+func reading(p *output.Progress) func(title string, size int64) (func(int64), func()) {
+	return func(title string, size int64) (func(int64), func()) {
+		verb := "Hashing"
+		if size < 0 {
+			verb = "Packing"
+		}
+		t := p.Transient(verb, orlop.Descriptor{Size: size, Annotations: map[string]string{ocispec.AnnotationTitle: title}})
+		return t.Set, t.Drop
+	}
 }
 
 func (o *packOptions) packManifest(env *Env, src *files.Source, annotations map[string]map[string]string) (orlop.Manifest, error) {

@@ -112,7 +112,7 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
 
 // push reads the files, packs them and sends what is missing.
 func push(ctx context.Context, env *Env, opts *pushOptions, t *target, p *output.Progress) (orlop.Manifest, error) {
-	src, m, err := opts.pack(ctx, env, func(title string) { p.Note("Preparing", title) })
+	src, m, err := opts.pack(ctx, env, p)
 	if err != nil {
 		return orlop.Manifest{}, err
 	}

@@ -79,7 +79,7 @@ func (h diskHandle) unchanged() error {
 }
 
 // hashFile reads a file for its digest.
-func hashFile(ctx context.Context, path string) (diskFile, digest.Digest, error) {
+func hashFile(ctx context.Context, path string, read tally) (diskFile, digest.Digest, error) {
 	none := diskFile{}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -94,7 +94,7 @@ func hashFile(ctx context.Context, path string) (diskFile, digest.Digest, error)
 	}
 	defer h.Close()
 	digester := digest.SHA256.Digester()
-	n, err := copyBuffer(ctx, digester.Hash(), io.NewSectionReader(h, 0, info.Size()))
+	n, err := copyBuffer(ctx, io.MultiWriter(digester.Hash(), read.counter()), io.NewSectionReader(h, 0, info.Size()))
 	if err != nil {
 		return none, "", fmt.Errorf("read %s: %w", path, err)
 	}
@@ -105,6 +105,25 @@ func hashFile(ctx context.Context, path string) (diskFile, digest.Digest, error)
 		return none, "", fmt.Errorf("%s: %w", path, ErrChanged)
 	}
 	return diskFile{path, info}, digester.Digest(), nil
+}
+
+// tally is told how many bytes have been read.
+type tally func(n int64)
+
+func nothing(int64) {}
+
+// counter returns a writer that counts what is written to it.
+func (t tally) counter() io.Writer { return &counter{report: t} }
+
+type counter struct {
+	n      int64
+	report tally
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	c.report(c.n)
+	return len(p), nil
 }
 
 // bufferSize is large enough that system calls and hashing in small pieces do

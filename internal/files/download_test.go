@@ -117,6 +117,45 @@ func TestCutStreamGoesOn(t *testing.T) {
 	}
 }
 
+// trusted is a reader that verifies a blob that is read whole, as it says, and
+// ends well whatever it has read.
+type trusted struct {
+	io.ReadCloser
+	desc orlop.Descriptor
+}
+
+func (t trusted) Descriptor() orlop.Descriptor { return t.desc }
+
+// A whole blob is verified by its reader, and not again. Parts, and what is not
+// the blob that was asked for, are verified here.
+func TestWhoVerifies(t *testing.T) {
+	content := strings.Repeat("0123456789", 100_000)
+	desc := describeString(content)
+	wrong := content[:len(content)-1] + "x"
+	for _, tt := range []struct {
+		name string
+		desc orlop.Descriptor // that the reader tells
+		cut  int              // of the first stream; 0: none
+		want error
+	}{
+		{"a whole", desc, 0, nil},
+		{"parts", desc, 1000, orlop.ErrDamaged},
+		{"another blob", describeString(wrong), 0, orlop.ErrDamaged},
+	} {
+		b := newBox(t, TargetOptions{})
+		_, err := b.target.Restore(t.Context(), "f", desc, func(_ context.Context, off int64) (io.ReadCloser, error) {
+			r := io.Reader(strings.NewReader(wrong[off:]))
+			if off == 0 && tt.cut > 0 {
+				r = io.LimitReader(r, int64(tt.cut))
+			}
+			return trusted{io.NopCloser(r), tt.desc}, nil
+		})
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
 func TestGivingUp(t *testing.T) {
 	reset := errors.New("connection reset")
 	for _, tt := range []struct {

@@ -44,7 +44,7 @@ func (packedHandle) unchanged() error { return nil }
 // packDirectory packs dir as ORAS does, so that the same tree gives the same
 // digest: in the order of names, each below title, without owners, with
 // permissions and times.
-func packDirectory(ctx context.Context, dir, title, tempDir string) (*packedDir, error) {
+func packDirectory(ctx context.Context, dir, title, tempDir string, read tally) (*packedDir, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -58,17 +58,17 @@ func packDirectory(ctx context.Context, dir, title, tempDir string) (*packedDir,
 	if os.Remove(p.path) == nil { // where the system allows it, nothing is left of a crash
 		p.path = ""
 	}
-	if err := p.write(ctx, root, title); err != nil {
+	if err := p.write(ctx, root, title, read); err != nil {
 		return nil, errors.Join(err, p.remove())
 	}
 	return p, nil
 }
 
-func (p *packedDir) write(ctx context.Context, root *os.Root, title string) error {
+func (p *packedDir) write(ctx context.Context, root *os.Root, title string, read tally) error {
 	packed, plain := digest.SHA256.Digester(), digest.SHA256.Digester()
 	buffered := bufio.NewWriterSize(io.MultiWriter(p.file, packed.Hash()), bufferSize)
 	gz := gzip.NewWriter(buffered)
-	if err := writeTar(ctx, io.MultiWriter(gz, plain.Hash()), root, title); err != nil {
+	if err := writeTar(ctx, io.MultiWriter(gz, plain.Hash(), read.counter()), root, title); err != nil {
 		return err
 	}
 	if err := errors.Join(gz.Close(), buffered.Flush()); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"runtime"
@@ -39,6 +40,10 @@ type LoadOptions struct {
 	Annotations map[string]map[string]string
 	// OnFile, if set, is called with each title, in order, by one goroutine.
 	OnFile func(title string)
+	// OnRead, if set, is called when the reading of a file begins, with its size,
+	// or the packing of a directory, with size -1. What it returns is told how
+	// many bytes have been read, and the end. It may be called concurrently.
+	OnRead func(title string, size int64) (read func(n int64), end func())
 	// TempDir is where packed directories are kept; "" is os.TempDir().
 	TempDir string
 }
@@ -143,7 +148,7 @@ func (s *Source) loadOne(ctx context.Context, a Arg, title string) (orlop.Descri
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
-	b, err := s.contentOf(ctx, a, title, info.IsDir())
+	b, err := s.contentOf(ctx, a, title, info)
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
@@ -158,9 +163,15 @@ func (s *Source) loadOne(ctx context.Context, a Arg, title string) (orlop.Descri
 	return desc, nil
 }
 
-func (s *Source) contentOf(ctx context.Context, a Arg, title string, isDir bool) (blob, error) {
-	if isDir {
-		p, err := packDirectory(ctx, a.Path, title, s.options.TempDir)
+func (s *Source) contentOf(ctx context.Context, a Arg, title string, info fs.FileInfo) (blob, error) {
+	size := info.Size()
+	if info.IsDir() {
+		size = -1
+	}
+	read, end := s.onRead(title, size)
+	defer end()
+	if info.IsDir() {
+		p, err := packDirectory(ctx, a.Path, title, s.options.TempDir, read)
 		if err != nil {
 			return blob{}, fmt.Errorf("pack the directory %s: %w", a.Path, err)
 		}
@@ -169,11 +180,18 @@ func (s *Source) contentOf(ctx context.Context, a Arg, title string, isDir bool)
 		s.mu.Unlock()
 		return describe(p, a.MediaType, ocispec.MediaTypeImageLayerGzip, p.digest, p.size), nil
 	}
-	f, dgst, err := hashFile(ctx, a.Path)
+	f, dgst, err := hashFile(ctx, a.Path, read)
 	if err != nil {
 		return blob{}, err
 	}
 	return describe(f, a.MediaType, ocispec.MediaTypeImageLayer, dgst, f.info.Size()), nil
+}
+
+func (s *Source) onRead(title string, size int64) (read tally, end func()) {
+	if s.options.OnRead == nil {
+		return nothing, func() {}
+	}
+	return s.options.OnRead(title, size)
 }
 
 func describe(c content, mediaType, defaultType string, dgst digest.Digest, size int64) blob {
@@ -204,7 +222,7 @@ func (s *Source) AddBlob(data []byte, desc orlop.Descriptor) {
 func (s *Source) AddConfig(path, mediaType string) (orlop.Descriptor, error) {
 	b := describe(memory(nil), mediaType, DefaultConfigType, digest.FromBytes(nil), 0)
 	if !isNull(path) {
-		f, dgst, err := hashFile(context.Background(), path)
+		f, dgst, err := hashFile(context.Background(), path, nothing)
 		if err != nil {
 			return orlop.Descriptor{}, err
 		}

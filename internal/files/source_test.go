@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,7 +68,16 @@ func readBlob(t *testing.T, s *Source, dgst digest.Digest, off, n int64) ([]byte
 func TestLoadFiles(t *testing.T) {
 	inDir(t, map[string]string{"artifact.txt": "Here is an artifact!\n", "sub/b": "bb", "empty": "", "same": "bb"})
 	var titles []string
+	var reading sync.Map // bytes read by title
 	s := load(t, LoadOptions{
+		OnRead: func(title string, size int64) (func(int64), func()) {
+			reading.Store(title, int64(0))
+			return func(n int64) { reading.Store(title, n) }, func() {
+				if n, _ := reading.Load(title); n != size {
+					t.Errorf("%s: %d of %d bytes read at the end", title, n, size)
+				}
+			}
+		},
 		OnFile:      func(title string) { titles = append(titles, title) },
 		Annotations: map[string]map[string]string{"./sub/b": {"k": "v"}, "empty": {ocispec.AnnotationTitle: "renamed"}},
 	}, Arg{"./artifact.txt", "text/plain"}, Arg{"./sub/b", ""}, Arg{"empty", ""}, Arg{"same", ""})

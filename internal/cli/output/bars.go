@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,6 +61,12 @@ func (b *bars) add(t *Task) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tasks = append(b.tasks, t)
+}
+
+func (b *bars) drop(t *Task) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tasks = slices.DeleteFunc(b.tasks, func(other *Task) bool { return other == t })
 }
 
 func (b *bars) note(line string) {
@@ -149,6 +156,9 @@ func (b *bars) row(t *Task, width int) string {
 	done, total := t.done.Load(), t.desc.Size
 	left := fmt.Sprintf("%c %s %s", mark, t.p.pad(t.verb), Escape(Name(t.desc)))
 	right := fmt.Sprintf(" %s/%s %6.2f%%", Size(done), Size(total), percent(done, total))
+	if total < 0 {
+		right = " " + Size(done)
+	}
 	if t.state == running {
 		right += fmt.Sprintf(" %9s/s", Size(rate(done, took)))
 	}
@@ -159,7 +169,7 @@ func (b *bars) row(t *Task, width int) string {
 	}
 	left = clip(left, space)
 	gap := space - cells(left)
-	if t.state == running && gap >= meterLeast {
+	if t.state == running && total >= 0 && gap >= meterLeast {
 		return left + " " + meter(min(gap-1, meterWidth), done, total) + blanks(gap-1-meterWidth) + right
 	}
 	return left + blanks(gap) + right

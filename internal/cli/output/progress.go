@@ -86,6 +86,17 @@ func (p *Progress) Start(verb string, d ocispec.Descriptor) *Task {
 	return t
 }
 
+// Transient shows work that leaves no line: a row on a terminal while it lasts,
+// elsewhere nothing. A size of -1 is one that is not known. The caller ends it
+// with Drop.
+func (p *Progress) Transient(verb string, d ocispec.Descriptor) *Task {
+	t := &Task{p: p, desc: d, verb: verb, start: time.Now(), hidden: true}
+	if p.bars != nil {
+		p.bars.add(t)
+	}
+	return t
+}
+
 // Task is the transfer of one blob.
 type Task struct {
 	p      *Progress
@@ -124,6 +135,13 @@ func (t *Task) Done(verb string) {
 // Fail ends the task that did not succeed. Lines say nothing of it: the error
 // of the command does.
 func (t *Task) Fail() { t.end(t.verb, failed) }
+
+// Drop ends a transient task.
+func (t *Task) Drop() {
+	if t.p.bars != nil {
+		t.p.bars.drop(t)
+	}
+}
 
 func (t *Task) end(verb string, s taskState) {
 	switch {

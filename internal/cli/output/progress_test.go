@@ -120,6 +120,35 @@ func TestBarsEndUnfinished(t *testing.T) {
 	}
 }
 
+func TestTransient(t *testing.T) {
+	p, b := frames(100, 24)
+	hashing := p.Transient("Hashing", blob("12345678", "big.bin"))
+	d := blob("", "dir")
+	d.Size = -1
+	packing := p.Transient("Packing", d)
+	hashing.Set(4)
+	packing.Set(2048)
+	p.bars.draw(false)
+	for _, want := range []string{"Hashing   big.bin", "50.00%", "Packing   dir", " 2.0 KiB "} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("frame lacks %q: %q", want, b.String())
+		}
+	}
+	hashing.Drop()
+	packing.Drop()
+	b.Reset()
+	p.bars.draw(true)
+	if strings.Contains(b.String(), "big.bin") || strings.Contains(b.String(), "dir") {
+		t.Errorf("last frame is %q", b.String())
+	}
+	var lines bytes.Buffer
+	quiet := NewProgress(ProgressOptions{Lines: NewPrinter(&lines)})
+	quiet.Transient("Hashing", blob("x", "x")).Drop()
+	if quiet.Close(); lines.Len() != 0 {
+		t.Errorf("lines are %q", lines.String())
+	}
+}
+
 func TestBarsKeepWithinTheTerminal(t *testing.T) {
 	const width, height = 60, 10
 	p, b := frames(width, height)
