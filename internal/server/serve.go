@@ -80,7 +80,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	hs := s.httpServer()
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
-		go func() { failed <- serve(hs, &idleListener{l, s.cfg.TransferTimeout, &s.unused}) }()
+		go func() { failed <- s.serve(hs, &idleListener{l, s.cfg.TransferTimeout, &s.unused}) }()
 	}
 	select {
 	case err := <-failed:
@@ -105,8 +105,10 @@ func (s *Server) httpServer() *http.Server {
 	}
 }
 
-func serve(hs *http.Server, l net.Listener) error {
-	if hs.TLSConfig != nil {
+// serve serves one listener. It does not ask hs.TLSConfig whether there is TLS:
+// the first Serve sets that, also without.
+func (s *Server) serve(hs *http.Server, l net.Listener) error {
+	if s.tls != nil {
 		return hs.ServeTLS(l, "", "")
 	}
 	return hs.Serve(l)

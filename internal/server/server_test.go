@@ -3,13 +3,18 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,6 +68,29 @@ func get(t *testing.T, s *Server, path string) *http.Response {
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 	return w.Result()
+}
+
+func TestSeveralAddresses(t *testing.T) {
+	for _, mode := range []string{config.TLSOff, config.TLSAuto} {
+		s, _ := open(t, func(c *config.Config) {
+			c.TLS, c.Listen = mode, slices.Repeat([]string{"127.0.0.1:0"}, 5)
+		})
+		start(t, s)
+		for _, addr := range s.Addresses() {
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mode == config.TLSAuto {
+				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // certificates are tested elsewhere
+			}
+			fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			if answer, err := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
+				t.Errorf("%s: %q, %v", addr, answer, err)
+			}
+			conn.Close()
+		}
+	}
 }
 
 func TestUnknownPathsAreJSON(t *testing.T) {
