@@ -3,6 +3,8 @@ package registry
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -199,21 +201,26 @@ func fill(body io.Reader, buf []byte) (n int, err error) {
 // spill moves an upload from memory to the blob store: row first, so that the
 // object is never without one. Until the object is synced the row keeps the
 // content that was acknowledged.
+//
+// The key is new each time and not made of the upload's id: an id that comes
+// again after its upload has ended must not lead to what that has stored.
 func (u *upload) spill() (err error) {
 	ctx := context.WithoutCancel(u.ctx) // what arrived of a body that was cut is kept
 	if u.digest, err = blob.NewDigester(); err != nil {
 		return err
 	}
+	if u.row.Key != "" { // of a spill that was cut
+		if err := u.r.blobs.Delete(ctx, u.row.Key); err != nil {
+			return translate(err, nil)
+		}
+	}
 	row := u.row
-	row.Key = u.row.ID[:chanceDigits]
+	row.Key = newKey()
 	if !u.known {
 		row.State = []byte{stateContent}
 	}
 	if err := u.save(ctx, row); err != nil {
 		return err
-	}
-	if err := u.r.blobs.Delete(ctx, row.Key); err != nil { // of a spill that was cut
-		return translate(err, nil)
 	}
 	if u.w, err = u.r.blobs.Create(ctx, row.Key); err != nil {
 		return translate(err, nil)
@@ -222,6 +229,13 @@ func (u *upload) spill() (err error) {
 	u.small = nil
 	_, err = u.append(small)
 	return err
+}
+
+// newKey makes a key for an object.
+func newKey() string {
+	var chance [16]byte
+	rand.Read(chance[:])
+	return hex.EncodeToString(chance[:])
 }
 
 // save stores the row of the upload.

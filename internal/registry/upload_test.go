@@ -220,6 +220,52 @@ func TestExpiredUploadIsSwept(t *testing.T) {
 	}
 }
 
+// TestUploadIDUsedAgain: a client whose answer was lost in a crash sends the whole
+// upload again, when nobody remembers that it has ended. What the first one
+// stored must not suffer, whatever the second one brings.
+func TestUploadIDUsedAgain(t *testing.T) {
+	now := time.Now()
+	first, second := bytes.Repeat([]byte("1"), 100), bytes.Repeat([]byte("2"), 100)
+	for name, again := range map[string][]byte{"the same content": first, "other content": second} {
+		t.Run(name, func(t *testing.T) {
+			r := openOn(t, mem.New(mem.Options{}), Options{SmallBlob: 2, Now: func() time.Time { return now }})
+			id := send(t, r, "", string(first[:50]))
+			commitUpload(t, r, id, first[50:], first)
+			restarted, err := New(r.db, r.blobs, r.opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r = restarted.Registry(meta.DefaultRegistry, r.actor)
+			commitUpload(t, r, id, again, again)
+			now = now.Add(24 * time.Hour)
+			if err := r.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range [][]byte{first, again} {
+				got, err := r.readBlob(t.Context(), "a", digest.FromBytes(want), -1)
+				if err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+			}
+		})
+	}
+}
+
+// commitUpload sends the rest of an upload and commits the whole.
+func commitUpload(t *testing.T, r *Registry, id string, rest, whole []byte) {
+	t.Helper()
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write(rest); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(t.Context(), digest.FromBytes(whole)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSameBlobTwice stores one object however many push it.
 func TestSameBlobTwice(t *testing.T) {
 	blobs := mem.New(mem.Options{})

@@ -29,7 +29,7 @@ const (
 
 // uploads makes and checks upload ids, and knows those in use and those that
 // have ended lately. An id that ended before that, or before a restart, looks
-// like that of an upload which has received nothing, and does no harm.
+// like that of an upload which has received nothing, and is used as one.
 type uploads struct {
 	key    []byte
 	active sync.Map // id -> struct{}: one request at a time

@@ -32,6 +32,7 @@ CREATE TABLE blobs (
 	created     INTEGER NOT NULL,
 	UNIQUE (registry_id, digest)
 );
+CREATE UNIQUE INDEX blobs_storage_key ON blobs (storage_key) WHERE storage_key IS NOT NULL;
 
 CREATE TABLE blob_contents (
 	blob_id     INTEGER PRIMARY KEY REFERENCES blobs (id) ON DELETE CASCADE,
