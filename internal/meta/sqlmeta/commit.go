@@ -113,7 +113,12 @@ func (w *writer) transact(batch []*request, errs []error) error {
 	}
 	kept := 0
 	for i, req := range batch {
-		if errs[i] = w.savepoint(req.fn); errs[i] == nil {
+		var broken error
+		if errs[i], broken = w.savepoint(req.fn); broken != nil {
+			w.tx.plain("ROLLBACK") // fails if SQLite has rolled back itself
+			return broken
+		}
+		if errs[i] == nil {
 			kept++
 		}
 	}
@@ -132,18 +137,22 @@ func (w *writer) transact(batch []*request, errs []error) error {
 	return w.db.fault("committed")
 }
 
-// savepoint runs fn so that it can fail without the rest of its batch.
-func (w *writer) savepoint(fn func(*Tx) error) error {
+// savepoint runs fn so that it can fail without the rest of its batch. broken is
+// why the whole transaction has gone: on a full disk, for one, SQLite may roll
+// back all of it, and what came after would be committed on its own.
+func (w *writer) savepoint(fn func(*Tx) error) (err, broken error) {
 	if err := w.tx.plain("SAVEPOINT request"); err != nil {
-		return err
+		return err, err
 	}
-	err := w.call(fn)
-	if err != nil {
+	if err = w.call(fn); err != nil {
 		if e := w.tx.plain("ROLLBACK TO request"); e != nil {
-			return errors.Join(err, e)
+			return err, errors.Join(err, e)
 		}
 	}
-	return errors.Join(err, w.tx.plain("RELEASE request"))
+	if e := w.tx.plain("RELEASE request"); e != nil {
+		return errors.Join(err, e), e
+	}
+	return err, nil
 }
 
 // call keeps a panic of one request from taking the writer down.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -98,6 +99,49 @@ func TestOneOfABatchFails(t *testing.T) {
 		if failed := i%10 == 3 || i%10 == 7; errors.Is(err, ErrNotFound) != failed {
 			t.Errorf("blob %d: %v", i, err)
 		}
+	}
+}
+
+// TestTransactionThatIsGone has SQLite roll back all of a batch in the middle of
+// it: all of it fails, for the reason of the one that caused it, and nothing of it
+// is visible.
+func TestTransactionThatIsGone(t *testing.T) {
+	db, _ := openTest(t, Options{})
+	busy, next := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { // the batch gathers while this one runs
+		if err := db.Update(t.Context(), func(*Tx) error { close(busy); <-next; return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	<-busy
+	errs := make([]error, 5)
+	for i := range errs {
+		wg.Go(func() {
+			errs[i] = db.Update(t.Context(), func(tx *Tx) error {
+				if i == 2 {
+					return errors.Join(ErrFull, tx.plain("ROLLBACK"))
+				}
+				return tx.EnsureRegistry(int64(100+i), fmt.Sprint(i))
+			})
+		})
+	}
+	for len(db.queue) < len(errs) {
+		runtime.Gosched()
+	}
+	close(next)
+	wg.Wait()
+	for i, err := range errs {
+		if !errors.Is(err, ErrFull) {
+			t.Errorf("update %d: %v", i, err)
+		}
+	}
+	var n int
+	if err := db.row(t.Context(), `SELECT count(*) FROM registries WHERE id >= 100`).Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d updates of the batch are visible, %v", n, err)
+	}
+	if err := putSmall(db, t, "a", "x"); err != nil {
+		t.Errorf("after it: %v", err)
 	}
 }
 
