@@ -426,10 +426,10 @@ func (u *upload) publish(ctx context.Context, b meta.Blob) error {
 		if stored, err = tx.PutBlob(u.r.id, u.repo, b); err != nil || !u.known {
 			return err
 		}
-		return tx.DeleteUpload(u.r.id, u.row.ID)
+		return tx.FinishUpload(u.r.id, u.row.ID)
 	})
 	if err != nil {
-		return translate(err, nil)
+		return translate(err, orlop.ErrUploadUnknown)
 	}
 	u.r.uploads.end(u.row.ID)
 	if !stored && b.Key != "" {

@@ -266,6 +266,45 @@ func commitUpload(t *testing.T, r *Registry, id string, rest, whole []byte) {
 	}
 }
 
+// TestUploadExpiresWhileItIsUsed sweeps an upload away between its last byte
+// and its end: it fails, and no blob names the object that is gone.
+func TestUploadExpiresWhileItIsUsed(t *testing.T) {
+	now := time.Now()
+	blobs := mem.New(mem.Options{})
+	r := openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	for name, sweepAt := range map[string]func(w *upload, b *meta.Blob) error{
+		"before the content is made final": func(w *upload, b *meta.Blob) error { return r.Sweep(t.Context()) },
+		"after it": func(w *upload, b *meta.Blob) error {
+			b.Key, b.Sums = w.row.Key, w.digest.Sums()
+			return errors.Join(w.w.Commit(), r.Sweep(t.Context()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, err := r.Upload(t.Context(), "a", send(t, r, "", "hello"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			u := w.(*upload)
+			b := meta.Blob{Digest: digest.FromString("hello"), Size: 5}
+			now = now.Add(2 * time.Hour)
+			if err := sweepAt(u, &b); err != nil {
+				t.Fatal(err)
+			}
+			if b.Key == "" {
+				_, err = u.Commit(t.Context(), b.Digest)
+			} else {
+				err = u.publish(t.Context(), b)
+			}
+			if err == nil {
+				t.Error("it succeeded")
+			}
+			if _, err := r.StatBlob(t.Context(), "a", b.Digest); !errors.Is(err, orlop.ErrBlobUnknown) {
+				t.Errorf("a blob without content is there: %v", err)
+			}
+		})
+	}
+}
+
 // TestSameBlobTwice stores one object however many push it.
 func TestSameBlobTwice(t *testing.T) {
 	blobs := mem.New(mem.Options{})

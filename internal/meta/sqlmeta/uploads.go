@@ -32,9 +32,20 @@ func (tx *Tx) PutUpload(registry int64, u meta.Upload) error {
 	return err
 }
 
-// DeleteUpload removes an upload that was committed. An absent one is no error.
+// DeleteUpload removes an upload. An absent one is no error.
 func (tx *Tx) DeleteUpload(registry int64, id string) error {
 	_, err := tx.exec(`DELETE FROM uploads WHERE registry_id = $1 AND id = $2`, registry, id)
+	return err
+}
+
+// FinishUpload removes an upload whose content becomes a blob in the same
+// transaction. ErrNotFound if it has expired meanwhile: its object is to be
+// removed then, and must not become a blob's.
+func (tx *Tx) FinishUpload(registry int64, id string) error {
+	n, err := tx.exec(`DELETE FROM uploads WHERE registry_id = $1 AND id = $2`, registry, id)
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
 	return err
 }
 
