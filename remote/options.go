@@ -38,6 +38,10 @@ type Options struct {
 	// ChunkSize is how many bytes of an upload of unknown size are sent at
 	// once, and held in memory for that. Default 16 MiB.
 	ChunkSize int
+	// Parallel is how many parts of a large blob, of 4 MiB each, are fetched at
+	// once where a registry is far away and serves ranges; as many are held in
+	// memory. Default 4; 1: never in parts.
+	Parallel int
 	// ReferrersTag says whether referrers are kept in the fallback tag.
 	ReferrersTag TagMode
 	// IdleTimeout ends a transfer that moves no byte for so long; it is then
@@ -89,6 +93,7 @@ func (o Options) withDefaults() Options {
 	o.UserAgent = cmp.Or(o.UserAgent, "orlop/"+version())
 	o.PageSize = cmp.Or(o.PageSize, 1000)
 	o.ChunkSize = cmp.Or(o.ChunkSize, 16<<20)
+	o.Parallel = cmp.Or(o.Parallel, 4)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 60*time.Second)
 	o.Retry = o.Retry.withDefaults()
 	return o

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -158,7 +159,9 @@ func (b *blobReader) open() error {
 	if !whole {
 		c.header = http.Header{"Range": {rangeHeader(b.pos, b.end)}}
 	}
+	start := time.Now()
 	resp, err := b.r.send(b.ctx, c)
+	latency := time.Since(start)
 	if status(err) == http.StatusRequestedRangeNotSatisfiable && b.desc.Size < 0 {
 		return b.empty()
 	}
@@ -168,6 +171,9 @@ func (b *blobReader) open() error {
 	if err := b.use(resp); err != nil {
 		_ = drop(resp)
 		return c.bad(resp, "%w", err)
+	}
+	if b.goAhead(resp, latency) {
+		b.body = newAhead(b.ctx, b, resp.Body)
 	}
 	return nil
 }
