@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -97,10 +98,13 @@ func (c *Config) validateListen() error {
 	}
 	var errs []error
 	for _, addr := range c.Listen {
-		host, _, err := net.SplitHostPort(addr)
+		host, port, err := net.SplitHostPort(addr)
+		_, portErr := strconv.ParseUint(port, 10, 16)
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("listen: %q is not HOST:PORT", addr))
+		case portErr != nil:
+			errs = append(errs, fmt.Errorf("listen: the port of %q is not a number from 0 to 65535", addr))
 		case !c.ServesTLS() && !c.InsecureHTTP && !IsLoopback(host):
 			errs = append(errs, fmt.Errorf("listen: %q is reachable from other machines and TLS is off: "+
 				"passwords would cross the network in the clear; set tls to auto, or tls-cert and tls-key, "+

@@ -91,6 +91,8 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 			[]string{"small-blob-size", "max-header-size", "log-format", "transfer-timeout"}},
 		{"open to the network", Sources{Flags: map[string][]string{"listen": {":5000"}}}, []string{`":5000"`, "insecure-http"}},
 		{"no port", Sources{Flags: map[string][]string{"listen": {"localhost"}}}, []string{"HOST:PORT"}},
+		{"no number", Sources{Flags: map[string][]string{"listen": {"127.0.0.1:", "127.0.0.1:1x", "127.0.0.1:65536", "127.0.0.1:-1", "localhost:http"}}},
+			[]string{`"127.0.0.1:"`, `"127.0.0.1:1x"`, `"127.0.0.1:65536"`, `"127.0.0.1:-1"`, `"localhost:http"`}},
 		{"half a certificate", Sources{Flags: map[string][]string{"tls-cert": {"x"}}}, []string{"tls-key"}},
 		{"two kinds of TLS", Sources{Flags: map[string][]string{"tls": {"auto"}, "tls-cert": {"x"}, "tls-key": {"y"}}}, []string{"auto"}},
 		{"tls word", Sources{Flags: map[string][]string{"tls": {"on"}}}, []string{`"on"`}},
