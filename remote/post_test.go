@@ -48,9 +48,13 @@ func TestSmallBlobByOnePost(t *testing.T) {
 					w.WriteHeader(http.StatusServiceUnavailable)
 					return
 				}
+				w.Header().Set("Docker-Content-Digest", string(desc.Digest))
 				w.WriteHeader(http.StatusCreated)
 			}
 		}(), []string{once, once, once}, ""},
+		"created something": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusCreated)
+		}, []string{once, start, put, start, put}, "abc"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var last []byte

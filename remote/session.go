@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -58,16 +59,26 @@ func (s *session) post(ctx context.Context, raw []byte, dgst digest.Digest) erro
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode == http.StatusCreated {
+	if resp.StatusCode == http.StatusCreated && names(resp, dgst) {
 		s.done = true
 		defer func() { _ = drop(resp) }()
 		return sameDigest(resp, dgst)
 	}
 	s.r.twoStep.Store(true)
+	if resp.StatusCode == http.StatusCreated { // of something else: the body may not have been looked at
+		_ = drop(resp)
+		return s.restart(ctx)
+	}
 	if n, unsure, ok := parseUploadRange(resp.Header.Get("Range")); ok && !unsure {
 		s.offset = n // it has kept what was sent
 	}
 	return s.began(c, resp)
+}
+
+// names tells whether an answer is about the blob of a digest.
+func names(resp *http.Response, dgst digest.Digest) bool {
+	location, err := url.PathUnescape(resp.Header.Get("Location"))
+	return err == nil && strings.Contains(location, string(dgst)) || resp.Header.Get("Docker-Content-Digest") != ""
 }
 
 // began takes what the answer to a POST says of a new session.
