@@ -2,7 +2,7 @@ package distapi
 
 import "strings"
 
-// matchesETag tells whether an If-None-Match header holds "*" or the entity tag
+// matchesETag tells whether an If-Match or If-None-Match header holds "*" or the entity tag
 // of the digest. Entity tags of ours are the quoted digest, and a digest holds
 // neither comma nor quote, so that splitting at commas is enough.
 func matchesETag(values []string, dgst string) bool {

@@ -17,6 +17,7 @@ const (
 	headerDigest         = "Docker-Content-Digest"
 	headerETag           = "Etag"
 	headerFiltersApplied = "Oci-Filters-Applied"
+	headerIfMatch        = "If-Match"
 	headerIfNoneMatch    = "If-None-Match"
 	headerIfRange        = "If-Range"
 	headerLink           = "Link"

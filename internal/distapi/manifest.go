@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/registry"
@@ -70,6 +72,7 @@ func (a *API) putManifest(w http.ResponseWriter, r *http.Request, rt *route) err
 	put := registry.PutManifest{MediaType: contentType(r), Raw: raw, Digest: rt.digest, Tags: tags}
 	if rt.tag != "" {
 		put.Tags = append([]string{rt.tag}, tags...)
+		put.If = tagCondition(r.Header)
 	}
 	stored, err := reg.PutManifest(r.Context(), rt.repo, put)
 	if err != nil {
@@ -77,6 +80,20 @@ func (a *API) putManifest(w http.ResponseWriter, r *http.Request, rt *route) err
 	}
 	writeStored(w, rt.repo, stored, tags)
 	return nil
+}
+
+// tagCondition is what If-Match and If-None-Match (RFC 9110, section 13.1) demand
+// of what a tag names before it is moved; nil if nothing. Of several clients that
+// demand the same, one gets its way.
+func tagCondition(h http.Header) func(current digest.Digest) bool {
+	match, noneMatch := h[headerIfMatch], h[headerIfNoneMatch]
+	if len(match) == 0 && len(noneMatch) == 0 {
+		return nil
+	}
+	return func(current digest.Digest) bool {
+		names := func(tags []string) bool { return current != "" && matchesETag(tags, string(current)) }
+		return (len(match) == 0 || names(match)) && !names(noneMatch)
+	}
 }
 
 func writeStored(w http.ResponseWriter, repo string, stored registry.Stored, tags []string) {

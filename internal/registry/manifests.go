@@ -99,6 +99,9 @@ type PutManifest struct {
 	Raw       []byte
 	Digest    digest.Digest // that the content must have; "" to take its SHA-256
 	Tags      []string      // to name it
+	// If tells whether to go on, from what the first of the tags names at that
+	// moment, "" if nothing. A nil one always goes on.
+	If func(current digest.Digest) bool
 }
 
 // Stored is a manifest that was stored.
@@ -123,7 +126,7 @@ func (r *Registry) PushManifestDigest(
 }
 
 // PutManifest stores a manifest and makes the tags name it, all or none, in one
-// transaction.
+// transaction. ErrPreconditionFailed if p.If says no.
 func (r *Registry) PutManifest(ctx context.Context, repo string, p PutManifest) (Stored, error) {
 	if err := checkName(repo); err != nil {
 		return Stored{}, err
@@ -144,11 +147,26 @@ func (r *Registry) PutManifest(ctx context.Context, repo string, p PutManifest) 
 	release := r.cache.hold(keys...)
 	defer release()
 	if err := r.db.Update(ctx, func(tx *sqlmeta.Tx) error {
+		if err := r.met(tx, repo, p); err != nil {
+			return err
+		}
 		return tx.PutManifest(r.id, repo, m, p.Tags, r.actor.Name)
 	}); err != nil {
 		return Stored{}, refused(err)
 	}
 	return Stored{Descriptor: m.Descriptor, Subject: m.Subject}, nil
+}
+
+// met checks the condition of a manifest to be stored.
+func (r *Registry) met(tx *sqlmeta.Tx, repo string, p PutManifest) error {
+	if p.If == nil || len(p.Tags) == 0 {
+		return nil
+	}
+	current, err := tx.Tag(r.id, repo, p.Tags[0])
+	if err == nil && !p.If(current) {
+		err = orlop.ErrPreconditionFailed
+	}
+	return err
 }
 
 // refused turns what PutManifest of the store objects to into the

@@ -39,6 +39,16 @@ func (tx *Tx) recordTag(registry, repo int64, tag string, from, to []byte, actor
 	return err
 }
 
+// Tag returns the digest that a tag names, "" if there is no such tag.
+func (tx *Tx) Tag(registry int64, repo, tag string) (digest.Digest, error) {
+	var dgst []byte
+	err := tx.row(tagQuery, registry, repo, tag).Scan(&dgst)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return unpackDigest(dgst), err
+}
+
 // DeleteTag removes a tag and leaves its manifest. ErrNotFound if it is absent.
 func (tx *Tx) DeleteTag(registry int64, repo, tag, actor string) error {
 	repoID, err := tx.repository(registry, repo)
@@ -95,11 +105,14 @@ func (tx *Tx) deleteTags(registry, repo int64, actor, where string, args ...any)
 // Tag returns the digest that a tag names; ErrNotFound if it is absent.
 func (db *DB) Tag(ctx context.Context, registry int64, repo, tag string) (digest.Digest, error) {
 	var dgst []byte
-	err := db.row(ctx, `SELECT m.digest FROM repositories r
-		JOIN tags t ON t.repo_id = r.id AND t.name = $3 JOIN manifests m ON m.id = t.manifest_id
-		WHERE r.registry_id = $1 AND r.name = $2`, registry, repo, tag).Scan(&dgst)
+	err := db.row(ctx, tagQuery, registry, repo, tag).Scan(&dgst)
 	return unpackDigest(dgst), err
 }
+
+// tagQuery gives the digest that a tag of a repository names.
+const tagQuery = `SELECT m.digest FROM repositories r
+	JOIN tags t ON t.repo_id = r.id AND t.name = $3 JOIN manifests m ON m.id = t.manifest_id
+	WHERE r.registry_id = $1 AND r.name = $2`
 
 // Tags lists at most n tags of a repository after a name, in byte order. An
 // absent repository has none.
