@@ -3,6 +3,7 @@ package acrapi
 import (
 	"net/http"
 
+	"github.com/orlop/orlop/internal/gate"
 	"github.com/orlop/orlop/internal/meta"
 	"github.com/orlop/orlop/ref"
 )
@@ -15,8 +16,8 @@ func listRepositories(h http.Header, c *call) (any, error) {
 	}
 	var names []string
 	var more bool
-	if p.n > 0 {
-		names, more, err = c.reg.RepositoriesPage(c.Context(), p.last, p.n, c.caller.Sees)
+	if p.N > 0 {
+		names, more, err = c.reg.RepositoriesPage(c.Context(), p.Last, p.N, c.caller.Sees)
 		if err != nil {
 			return nil, err
 		}
@@ -33,8 +34,8 @@ func listTags(h http.Header, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := meta.TagQuery{After: p.last, N: max(p.n, 1), Order: p.order}
-	if s := p.query.Get("digest"); s != "" {
+	q := meta.TagQuery{After: p.Last, N: max(p.N, 1), Order: p.order}
+	if s := p.Query.Get("digest"); s != "" {
 		if q.Digest, err = ref.ValidateDigest(s); err != nil {
 			return nil, errDigest
 		}
@@ -43,7 +44,7 @@ func listTags(h http.Header, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.n == 0 { // one was asked for to learn whether the repository is there
+	if p.N == 0 { // one was asked for to learn whether the repository is there
 		infos, more = nil, false
 	}
 	if more {
@@ -62,17 +63,17 @@ func listManifests(h http.Header, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.last != "" {
-		if _, err := ref.ValidateDigest(p.last); err != nil {
-			return nil, errLast
+	if p.Last != "" {
+		if _, err := ref.ValidateDigest(p.Last); err != nil {
+			return nil, gate.ErrLast
 		}
 	}
-	q := meta.ManifestQuery{After: p.last, N: max(p.n, 1), Order: p.order}
+	q := meta.ManifestQuery{After: p.Last, N: max(p.N, 1), Order: p.order}
 	infos, more, err := c.reg.ManifestInfos(c.Context(), c.repo, q)
 	if err != nil {
 		return nil, err
 	}
-	if p.n == 0 {
+	if p.N == 0 {
 		infos, more = nil, false
 	}
 	if more {

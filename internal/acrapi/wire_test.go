@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/orlop/orlop/internal/gate"
 	"github.com/orlop/orlop/internal/meta"
 )
 
@@ -42,18 +43,17 @@ func TestShapes(t *testing.T) {
 
 func TestParsePage(t *testing.T) {
 	for query, want := range map[string]page{
-		"":                              {n: defaultPage},
-		"api-version=2021-07-01":        {n: defaultPage},
-		"n=3&last=x&orderby=timedesc":   {n: 3, last: "x", orderBy: "timedesc", order: meta.NewestFirst},
-		"n=&last=&orderby=":             {n: defaultPage},
-		"orderby=none":                  {n: defaultPage, orderBy: "none"},
-		"orderby=timeasc&n=0":           {n: 0, orderBy: "timeasc", order: meta.OldestFirst},
-		"n=9223372036854775807":         {n: maxPage},
-		"last=samples%2Fartifact&n=100": {n: 100, last: "samples/artifact"},
+		"":                              {Page: gate.Page{N: defaultPage}},
+		"api-version=2021-07-01":        {Page: gate.Page{N: defaultPage}},
+		"n=3&last=x&orderby=timedesc":   {Page: gate.Page{N: 3, Last: "x"}, orderBy: "timedesc", order: meta.NewestFirst},
+		"n=&last=&orderby=":             {Page: gate.Page{N: defaultPage}},
+		"orderby=none":                  {Page: gate.Page{N: defaultPage}, orderBy: "none"},
+		"orderby=timeasc&n=0":           {orderBy: "timeasc", order: meta.OldestFirst},
+		"n=9223372036854775807":         {Page: gate.Page{N: maxPage}},
+		"last=samples%2Fartifact&n=100": {Page: gate.Page{N: 100, Last: "samples/artifact"}},
 	} {
 		got, err := parsePage(query)
-		got.query = nil
-		if err != nil || got.n != want.n || got.last != want.last || got.orderBy != want.orderBy || got.order != want.order {
+		if err != nil || got.N != want.N || got.Last != want.Last || got.orderBy != want.orderBy || got.order != want.order {
 			t.Errorf("%q: %+v, %v; want %+v", query, got, err, want)
 		}
 	}

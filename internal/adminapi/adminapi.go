@@ -61,11 +61,9 @@ func New(o Options) *API {
 	for pattern, methods := range patterns {
 		a.mux.Handle(admin.Prefix+pattern, a.choose(methods))
 	}
-	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.gate.WriteError(w, r, errNoPath) })
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.gate.WriteError(w, r, gate.ErrNoPath) })
 	return a
 }
-
-var errNoPath = &orlop.Error{Code: "NOT_FOUND", Status: http.StatusNotFound, Message: "no such path"}
 
 // ServeHTTP answers a request under /api/v1/.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }

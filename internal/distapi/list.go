@@ -5,58 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
-	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/gate"
 )
 
 // maxPage is how many names a page has at most, and if the client does not say.
 const maxPage = 10_000
-
-// page is what a client asks of a listing.
-type page struct {
-	n     int
-	last  string
-	query url.Values
-}
-
-var errLast = orlop.ErrPaginationInvalid.With("invalid last")
-
-// maxLast is the longest name to go on after, in bytes; no name is longer.
-const maxLast = 255
-
-// parsePage parses n and last. An n above limit, or none, becomes limit; the
-// Link header then leads to the rest.
-func parsePage(rawQuery string, limit int) (page, error) {
-	p := page{n: limit}
-	if rawQuery == "" {
-		return p, nil
-	}
-	var err error
-	if p.query, err = url.ParseQuery(rawQuery); err != nil {
-		return p, errQuery
-	}
-	if s := p.query.Get("n"); s != "" {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || n < 0 {
-			return p, orlop.ErrPaginationInvalid
-		}
-		p.n = int(min(n, int64(limit)))
-	}
-	p.last = p.query.Get("last")
-	if len(p.last) > maxLast || !isPlain(p.last) {
-		return p, errLast
-	}
-	return p, nil
-}
-
-// isPlain tells whether a string could be compared with names: it is UTF-8 and
-// has no control characters.
-func isPlain(s string) bool {
-	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) < 0
-}
 
 // setNext sets the Link header to the next page. It is relative, and every item
 // of its query has an "=", which clients of Azure insist on.
@@ -70,21 +25,21 @@ func (a *API) listTags(w http.ResponseWriter, r *http.Request, rt *route) error 
 	if err != nil {
 		return err
 	}
-	p, err := parsePage(rt.query, maxPage)
+	p, err := gate.ParsePage(rt.query, maxPage, maxPage)
 	if err != nil {
 		return err
 	}
 	// With n=0 one tag is asked for as well, to learn whether the repository is
 	// there.
-	tags, more, err := reg.TagsPage(r.Context(), rt.repo, p.last, max(p.n, 1))
+	tags, more, err := reg.TagsPage(r.Context(), rt.repo, p.Last, max(p.N, 1))
 	if err != nil {
 		return err
 	}
-	if p.n == 0 {
+	if p.N == 0 {
 		tags, more = nil, false
 	}
 	if more {
-		setNext(w.Header(), "/v2/"+rt.repo+"/tags/list", tags[len(tags)-1], p.n)
+		setNext(w.Header(), "/v2/"+rt.repo+"/tags/list", tags[len(tags)-1], p.N)
 	}
 	if tags == nil {
 		tags = []string{}
@@ -101,20 +56,20 @@ func (a *API) listRepositories(w http.ResponseWriter, r *http.Request, rt *route
 	if err != nil {
 		return err
 	}
-	p, err := parsePage(rt.query, maxPage)
+	p, err := gate.ParsePage(rt.query, maxPage, maxPage)
 	if err != nil {
 		return err
 	}
 	var names []string
 	var more bool
-	if p.n > 0 {
-		names, more, err = a.engine(caller).RepositoriesPage(r.Context(), p.last, p.n, caller.Sees)
+	if p.N > 0 {
+		names, more, err = a.engine(caller).RepositoriesPage(r.Context(), p.Last, p.N, caller.Sees)
 		if err != nil {
 			return err
 		}
 	}
 	if more {
-		setNext(w.Header(), "/v2/_catalog", names[len(names)-1], p.n)
+		setNext(w.Header(), "/v2/_catalog", names[len(names)-1], p.N)
 	}
 	// No repositories are null, not [], as in ACR.
 	return writeJSON(w, struct {

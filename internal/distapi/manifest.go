@@ -10,6 +10,7 @@ import (
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/gate"
 	"github.com/orlop/orlop/internal/registry"
 	"github.com/orlop/orlop/ref"
 )
@@ -117,7 +118,7 @@ func tagParams(rawQuery string) ([]string, error) {
 	}
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return nil, errQuery
+		return nil, gate.ErrQuery
 	}
 	tags := query["tag"]
 	if len(tags) > maxTagParams {
@@ -130,8 +131,6 @@ func tagParams(rawQuery string) ([]string, error) {
 	}
 	return tags, nil
 }
-
-var errQuery = &orlop.Error{Code: orlop.CodeUnsupported, Message: "invalid query", Status: http.StatusBadRequest}
 
 // contentType is the media type of the request without parameters.
 func contentType(r *http.Request) string {

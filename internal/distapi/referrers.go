@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/gate"
 )
 
 // maxReferrers is how many referrers a page has at most.
@@ -26,12 +27,12 @@ func (a *API) listReferrers(w http.ResponseWriter, r *http.Request, rt *route) e
 	if err != nil {
 		return err
 	}
-	p, err := parsePage(rt.query, maxReferrers)
+	p, err := gate.ParsePage(rt.query, maxReferrers, maxReferrers)
 	if err != nil {
 		return err
 	}
-	artifactType := p.query.Get("artifactType")
-	list, next, err := reg.ReferrersPage(r.Context(), rt.repo, rt.digest, artifactType, p.last, max(p.n, 1))
+	artifactType := p.Query.Get("artifactType")
+	list, next, err := reg.ReferrersPage(r.Context(), rt.repo, rt.digest, artifactType, p.Last, max(p.N, 1))
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func (a *API) listReferrers(w http.ResponseWriter, r *http.Request, rt *route) e
 		h[headerFiltersApplied] = []string{"artifactType"}
 	}
 	if next != "" {
-		h[headerLink] = []string{referrersLink(rt, artifactType, next, p.n)}
+		h[headerLink] = []string{referrersLink(rt, artifactType, next, p.N)}
 	}
 	return writeBody(w, mediaTypeIndex, indexHead, list, indexTail)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/gate"
 )
 
 // statUpload tells how much of an upload has arrived.
@@ -78,7 +79,7 @@ func (a *API) putUpload(w http.ResponseWriter, r *http.Request, rt *route) error
 	}
 	query, err := url.ParseQuery(rt.query)
 	if err != nil {
-		return errQuery
+		return gate.ErrQuery
 	}
 	dgst, err := parseDigest(query.Get("digest"))
 	if err != nil {

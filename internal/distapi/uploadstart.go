@@ -23,7 +23,7 @@ func (a *API) startUpload(w http.ResponseWriter, r *http.Request, rt *route) err
 	}
 	query, err := url.ParseQuery(rt.query)
 	if err != nil {
-		return errQuery
+		return gate.ErrQuery
 	}
 	if err := checkAlgorithm(query.Get("digest-algorithm")); err != nil {
 		return err

@@ -28,12 +28,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case path == "/readyz":
 		s.readyz(w, r)
 	default:
-		s.gate.WriteError(w, r, errNoRoute)
+		s.gate.WriteError(w, r, gate.ErrNoPath)
 	}
 }
-
-// errNoRoute answers a path that is nobody's.
-var errNoRoute = &orlop.Error{Code: "NOT_FOUND", Message: "no such path", Status: http.StatusNotFound}
 
 // healthz tells that the process serves requests.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {

@@ -18,8 +18,6 @@ import (
 // Path is where the API is served.
 const Path = "/oauth2/token"
 
-var errNoPath = &orlop.Error{Code: "NOT_FOUND", Status: http.StatusNotFound, Message: "no such path"}
-
 // maxForm is the longest body of a POST, in bytes.
 const maxForm = 64 << 10
 
@@ -62,7 +60,7 @@ type response struct {
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request) (*response, error) {
 	if r.URL.Path != Path {
-		return nil, errNoPath
+		return nil, gate.ErrNoPath
 	}
 	site, err := a.gate.Site(r)
 	if err != nil {
