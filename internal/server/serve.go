@@ -129,7 +129,9 @@ func (s *Server) stop(hs *http.Server) error {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("stop: %w", err)
 	}
-	s.log.Warn("stopped with transfers under way", "requests", s.active.Load())
+	if n := s.active.Load(); n > 0 { // else only an answer or a body that nobody wants is still on its way
+		s.log.Warn("stopped with transfers under way", "requests", n)
+	}
 	err = hs.Close()
 	for deadline := time.Now().Add(lastWords); s.active.Load() > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
