@@ -3,11 +3,15 @@ package remote_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/orlop/orlop"
@@ -120,4 +124,67 @@ func TestPartsEndWithTheirReader(t *testing.T) {
 	if n := ranges.Load(); n > 8 {
 		t.Errorf("%d parts were asked for", n)
 	}
+}
+
+// direct serves requests without a network, so that it runs in the bubble of
+// synctest.
+type direct struct{ h http.Handler }
+
+func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	d.h.ServeHTTP(w, req)
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	resp := w.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+// pullFrom reads a blob from a registry that answers after a while, and returns
+// how many requests for ranges it took. It refuses parts from an offset on.
+func pullFrom(t *testing.T, latency time.Duration, content []byte, refuse int64) int64 {
+	t.Helper()
+	var ranges atomic.Int64
+	r, err := remote.New("registry.example", remote.Options{Transport: direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(latency)
+		var first, last int64
+		if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last); n > 0 {
+			ranges.Add(1)
+			if first >= refuse && last-first < 5<<20 {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := readFrom(t, r, content, 0)
+	if err != nil || !bytes.Equal(got, content) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	return ranges.Load()
+}
+
+func TestPartsAreForFarRegistries(t *testing.T) {
+	content := noise(21 << 20)
+	for latency, want := range map[time.Duration]int64{9 * time.Millisecond: 0, 10 * time.Millisecond: 5} {
+		synctest.Test(t, func(t *testing.T) {
+			if got := pullFrom(t, latency, content, math.MaxInt64); got != want {
+				t.Errorf("after %v: %d parts, want %d", latency, got, want)
+			}
+		})
+	}
+}
+
+// After a part that failed the rest is one answer.
+func TestFailedPartsAreGivenUp(t *testing.T) {
+	content := noise(40 << 20)
+	synctest.Test(t, func(t *testing.T) {
+		if got := pullFrom(t, 20*time.Millisecond, content, 12<<20); got > 8 {
+			t.Errorf("%d requests for ranges", got)
+		}
+	})
 }
