@@ -2,6 +2,8 @@ package authn
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -35,7 +37,7 @@ func (a *Authenticator) EnsureAdmin(ctx context.Context, password string) (gener
 		return "", nil
 	}
 	generated = generate()
-	return generated, a.createAdmin(ctx, hashGenerated(generated))
+	return generated, a.createAdmin(ctx, newSecret(secretName, hashGenerated(generated), a.now()))
 }
 
 // settle puts the password of EnsureAdmin in force, if that is still to be done.
@@ -61,24 +63,52 @@ func (a *Authenticator) setAdminPassword(ctx context.Context, password string) e
 	if err != nil {
 		return fmt.Errorf("look for the admin: %w", err)
 	}
-	if !ok {
-		return a.createAdmin(ctx, hashHuman(password))
-	}
 	for _, s := range p.Secrets {
 		if !expired(s.Expires, a.now()) && (matchGenerated(s.Hash, password) || matchHuman(s.Hash, password)) {
+			a.proven.Store(a.proof(s.ID, password))
 			return nil
 		}
 	}
-	if err := a.replace(ctx, p.Registry, p.ID, hashHuman(password)); err != nil {
+	secret := newSecret(secretName, hashHuman(password), a.now())
+	if ok {
+		err = a.replace(ctx, p.Registry, p.ID, secret)
+	} else {
+		err = a.createAdmin(ctx, secret)
+	}
+	if err != nil {
 		return fmt.Errorf("set the admin's password: %w", err)
 	}
+	a.proven.Store(a.proof(secret.ID, password))
 	return nil
 }
 
-func (a *Authenticator) createAdmin(ctx context.Context, hash []byte) error {
+// proof stands for a password that was hashed when it was put in force: the
+// first sign-in with it, which is often what a start is waited for by, need not
+// hash it again.
+type proof struct {
+	secret string // id
+	sum    [sha256.Size]byte
+}
+
+func (a *Authenticator) proof(secret, password string) *proof {
+	return &proof{secret: secret, sum: sha256.Sum256(append(a.salt[:], password...))}
+}
+
+// isProven tells whether a password is the one of the secret, as far as that is
+// known without hashing.
+func (a *Authenticator) isProven(secret *meta.Secret, password string) bool {
+	known := a.proven.Load()
+	if known == nil || secret == nil || known.secret != secret.ID {
+		return false
+	}
+	sum := a.proof(secret.ID, password).sum
+	return subtle.ConstantTimeCompare(sum[:], known.sum[:]) == 1
+}
+
+func (a *Authenticator) createAdmin(ctx context.Context, secret meta.Secret) error {
 	err := a.create(ctx, meta.Principal{
 		ID: uuid.NewString(), Registry: meta.DefaultRegistry, Kind: meta.KindAdmin, Name: adminName, DisplayName: adminName, Created: a.now(),
-		Secrets: []meta.Secret{newSecret(secretName, hash, a.now())},
+		Secrets: []meta.Secret{secret},
 		Roles:   []meta.RoleAssignment{{Role: authz.Owner}},
 	})
 	if err != nil {

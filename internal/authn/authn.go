@@ -59,6 +59,7 @@ type Authenticator struct {
 
 	adminPassword atomic.Pointer[string] // to be put in force; see settle
 	settling      sync.Mutex             // held while that is done
+	proven        atomic.Pointer[proof]  // of the password that was put in force
 }
 
 // New returns an Authenticator on a store, and makes the server's keys if it

@@ -77,11 +77,11 @@ func (a *Authenticator) ResetSecret(ctx context.Context, registry int64, id stri
 		return "", err
 	}
 	secret := generate()
-	return secret, a.replace(ctx, registry, id, hashGenerated(secret))
+	return secret, a.replace(ctx, registry, id, newSecret(secretName, hashGenerated(secret), a.now()))
 }
 
-func (a *Authenticator) replace(ctx context.Context, registry int64, id string, hash []byte) error {
-	ok, err := a.store.ReplaceSecrets(ctx, registry, id, []meta.Secret{newSecret(secretName, hash, a.now())})
+func (a *Authenticator) replace(ctx context.Context, registry int64, id string, secret meta.Secret) error {
+	ok, err := a.store.ReplaceSecrets(ctx, registry, id, []meta.Secret{secret})
 	a.people.changed(id)
 	if err == nil && !ok {
 		err = ErrNoPrincipal

@@ -69,6 +69,9 @@ func (a *Authenticator) match(ctx context.Context, from netip.Addr, user string,
 	if human == nil && uuid.Validate(user) == nil {
 		return nil, nil
 	}
+	if a.isProven(human, secret) {
+		return human, nil
+	}
 	return a.matchHuman(ctx, from, user, human, secret)
 }
 

@@ -102,5 +102,5 @@ func (a *Authenticator) SetPassword(ctx context.Context, registry int64, name, p
 	if err != nil {
 		return "", err
 	}
-	return generated, a.replace(ctx, registry, p.ID, hash)
+	return generated, a.replace(ctx, registry, p.ID, newSecret(secretName, hash, a.now()))
 }
