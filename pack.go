@@ -38,8 +38,8 @@ type PackOptions struct {
 	// ConfigAnnotations are those of the empty configuration's descriptor; a
 	// Config has its own.
 	ConfigAnnotations map[string]string
-	Subject      *Descriptor  // the manifest referred to; nil for none; not in 1.0
-	Annotations  map[string]string
+	Subject           *Descriptor // the manifest referred to; nil for none; not in 1.0
+	Annotations       map[string]string
 	// Created becomes the annotation org.opencontainers.image.created in UTC,
 	// unless Annotations have it. Zero adds none, so that the same content gives
 	// the same digest.
