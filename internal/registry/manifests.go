@@ -33,15 +33,25 @@ func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.
 }
 
 func (r *Registry) manifest(ctx context.Context, repo, reference string) (*orlop.Manifest, error) {
-	dgst := digest.Digest(reference)
-	if !orlop.IsDigest(reference) {
-		var err error
-		if dgst, err = r.tag(ctx, repo, reference); err != nil {
+	if orlop.IsDigest(reference) {
+		return r.manifestByDigest(ctx, repo, digest.Digest(reference))
+	}
+	for tries := 0; ; tries++ {
+		dgst, err := r.tag(ctx, repo, reference)
+		if err != nil {
 			return nil, err
 		}
+		// What a tag names is there. If it is not, the tag has moved since and what
+		// it named was deleted: ask again.
+		m, err := r.manifestByDigest(ctx, repo, dgst)
+		if !errors.Is(err, orlop.ErrManifestUnknown) || tries == maxTagReads {
+			return m, err
+		}
 	}
-	return r.manifestByDigest(ctx, repo, dgst)
 }
+
+// maxTagReads bounds how often a tag is read again that moves at each time.
+const maxTagReads = 10
 
 // tag returns the digest that a tag names.
 func (r *Registry) tag(ctx context.Context, repo, tag string) (digest.Digest, error) {

@@ -137,3 +137,46 @@ func TestTagsByTime(t *testing.T) {
 		t.Errorf("saw %d of 10 tags", seen)
 	}
 }
+
+// TestTagMovesWhileItIsRead moves a tag to and fro and deletes what it named
+// before: a reader, who may have read that just then, always finds the tag.
+func TestTagMovesWhileItIsRead(t *testing.T) {
+	r := openDisk(t)
+	var raws [2][]byte
+	var digests [2]digest.Digest
+	for i := range raws {
+		desc := pushArtifact(t, r, "a", "latest", i)
+		m, err := r.Manifest(t.Context(), "a", string(desc.Digest))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raws[i], digests[i] = m.Raw, desc.Digest
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				if _, err := r.Resolve(t.Context(), "a", "latest"); err != nil {
+					t.Errorf("resolve: %v", err)
+					return
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		if _, err := r.PushManifest(t.Context(), "a", "", raws[i%2], "latest"); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.DeleteManifest(t.Context(), "a", digests[(i+1)%2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(done)
+	wg.Wait()
+}

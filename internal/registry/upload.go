@@ -58,6 +58,10 @@ func (r *Registry) Upload(ctx context.Context, repo, id string) (orlop.BlobWrite
 	if u.release, err = r.uploads.claim(id); err != nil {
 		return nil, err
 	}
+	if r.uploads.over(id) { // asked only now: who had it until now may have ended it
+		u.release()
+		return nil, orlop.ErrUploadUnknown
+	}
 	if err := u.resume(ctx, id); err != nil {
 		u.release()
 		return nil, err
@@ -115,6 +119,9 @@ func (r *Registry) UploadOffset(ctx context.Context, repo, id string) (int64, er
 	}
 	if err := r.checkUploadID(repo, id); err != nil {
 		return 0, err
+	}
+	if r.uploads.over(id) {
+		return 0, orlop.ErrUploadUnknown
 	}
 	row, err := r.db.Upload(ctx, r.id, id)
 	if errors.Is(err, sqlmeta.ErrNotFound) {
@@ -306,6 +313,8 @@ func (u *upload) recede(ctx context.Context) error {
 		return nil
 	case u.row.Offset == 0:
 		return u.drop(ctx)
+	case u.row.Key == "":
+		return nil
 	case u.row.State[0] == stateContent:
 		return translate(u.r.blobs.Delete(ctx, u.row.Key), nil)
 	}
@@ -415,8 +424,9 @@ func (u *upload) rehash(ctx context.Context, b *meta.Blob, mismatch error) error
 	return nil
 }
 
-// publish makes the blob visible in its repository. If the registry had it
-// already, the object just written is not needed.
+// publish makes the blob visible in its repository, and removes what is not
+// needed then: the object just written, if the registry had the blob already or
+// the upload has expired meanwhile, and that of a spill that was cut.
 func (u *upload) publish(ctx context.Context, b meta.Blob) error {
 	release := u.r.cache.hold(u.r.key(u.repo, string(b.Digest)).of(cachedBlob))
 	defer release()
@@ -426,16 +436,17 @@ func (u *upload) publish(ctx context.Context, b meta.Blob) error {
 		if stored, err = tx.PutBlob(u.r.id, u.repo, b); err != nil || !u.known {
 			return err
 		}
-		return tx.FinishUpload(u.r.id, u.row.ID)
+		return tx.FinishUpload(u.r.id, u.row.ID, b.Key)
 	})
-	if err != nil {
-		return translate(err, orlop.ErrUploadUnknown)
+	expired := errors.Is(err, sqlmeta.ErrNotFound)
+	if err != nil && !expired {
+		return translate(err, nil) // its row still names the object
 	}
 	u.r.uploads.end(u.row.ID)
-	if !stored && b.Key != "" {
-		if err := u.r.blobs.Delete(ctx, b.Key); err != nil {
-			u.r.opts.Log.Warn("surplus object not removed yet", "key", b.Key, "error", err)
+	if u.row.Key != "" && (!stored || expired || b.Key == "") {
+		if err := u.r.blobs.Delete(ctx, u.row.Key); err != nil {
+			u.r.opts.Log.Warn("surplus object not removed yet", "key", u.row.Key, "error", err)
 		}
 	}
-	return nil
+	return translate(err, orlop.ErrUploadUnknown)
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -105,14 +106,14 @@ func (r *Registry) uploadMAC(raw []byte, repo string) []byte {
 // and expired ones, all alike.
 func (r *Registry) checkUploadID(repo, id string) error {
 	raw, err := hex.DecodeString(id)
-	if err != nil || len(id) != idDigits {
+	if err != nil || len(id) != idDigits || id != strings.ToLower(id) {
 		return orlop.ErrUploadUnknown
 	}
 	raw, mac := raw[:len(raw)-macDigits/2], raw[len(raw)-macDigits/2:]
 	if !hmac.Equal(mac, r.uploadMAC(raw, repo)) {
 		return orlop.ErrUploadUnknown
 	}
-	if r.opts.Now().After(r.expires(id)) || r.uploads.over(id) {
+	if r.opts.Now().After(r.expires(id)) {
 		return orlop.ErrUploadUnknown
 	}
 	return nil

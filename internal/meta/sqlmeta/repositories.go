@@ -100,6 +100,7 @@ func (tx *Tx) DeleteRepository(registry int64, name, actor string) (meta.Deleted
 	}
 	if _, err := tx.exec(`INSERT INTO gc_blob_queue (blob_id, registry_id, review_after)
 		SELECT blob_id, registry_id, $2 FROM repository_blobs WHERE repo_id = $1
+		UNION SELECT e.blob_id, e.registry_id, $2 FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id WHERE m.repo_id = $1
 		ON CONFLICT (blob_id) DO UPDATE SET review_after = excluded.review_after`, repo, micros(tx.reviewAfter())); err != nil {
 		return gone, err
 	}

@@ -39,9 +39,16 @@ func (tx *Tx) DeleteUpload(registry int64, id string) error {
 }
 
 // FinishUpload removes an upload whose content becomes a blob in the same
-// transaction. ErrNotFound if it has expired meanwhile: its object is to be
-// removed then, and must not become a blob's.
-func (tx *Tx) FinishUpload(registry int64, id string) error {
+// transaction, in the object key or in none; another that the upload has is
+// left to be removed. ErrNotFound if the upload has expired meanwhile: its
+// object is to be removed then, and must not become a blob's.
+func (tx *Tx) FinishUpload(registry int64, id, key string) error {
+	if _, err := tx.exec(`INSERT INTO gc_objects (storage_key, registry_id, delete_after)
+		SELECT storage_key, registry_id, $4 FROM uploads
+		WHERE registry_id = $1 AND id = $2 AND storage_key <> $3 ON CONFLICT DO NOTHING`,
+		registry, id, key, micros(tx.db.now())); err != nil {
+		return err
+	}
 	n, err := tx.exec(`DELETE FROM uploads WHERE registry_id = $1 AND id = $2`, registry, id)
 	if err == nil && n == 0 {
 		err = ErrNotFound

@@ -1,0 +1,128 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/blob"
+	"github.com/orlop/orlop/internal/blob/mem"
+	"github.com/orlop/orlop/internal/meta"
+	"github.com/orlop/orlop/internal/meta/sqlmeta"
+)
+
+// TestCutSpillIsRemoved dies while an upload outgrows its row. The client goes
+// on with less, so that the blob ends in the database: the object of the first
+// try is not forgotten.
+func TestCutSpillIsRemoved(t *testing.T) {
+	blobs := mem.New(mem.Options{})
+	r := openOn(t, blobs, Options{SmallBlob: 10})
+	id := send(t, r, "", "hello")
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write([]byte(strings.Repeat("x", 20))); err != nil {
+		t.Fatal(err)
+	}
+	key := u.(*upload).row.Key
+	restarted, err := New(r.db, r.blobs, r.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = restarted.Registry(meta.DefaultRegistry, r.actor)
+	send(t, r, id, "!")
+	commitUpload(t, r, id, []byte("!"), []byte("hello!!"))
+	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+	due, err := r.db.DueObjects(t.Context(), 10)
+	if err != nil || len(due) != 1 || due[0] != key {
+		t.Errorf("to be removed if that had failed: %q, %v; want %q", due, err, key)
+	}
+}
+
+// early runs a function before each object is made.
+type early struct {
+	blob.Store
+	run func() error
+}
+
+func (e *early) Create(ctx context.Context, key string) (blob.Writer, error) {
+	if err := e.run(); err != nil {
+		return nil, err
+	}
+	return e.Store.Create(ctx, key)
+}
+
+// TestSweptBeforeItsObject sweeps an upload away after its row was made and
+// before its object is: the object does not outlive the upload.
+func TestSweptBeforeItsObject(t *testing.T) {
+	now := time.Now()
+	blobs := mem.New(mem.Options{})
+	hook := &early{Store: blobs}
+	r := openOn(t, hook, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	hook.run = func() error {
+		now = now.Add(2 * time.Hour)
+		return r.Sweep(t.Context())
+	}
+	content := "hello"
+	err := r.PushBlob(t.Context(), "a", orlop.Descriptor{Digest: digest.FromString(content), Size: 5}, strings.NewReader(content))
+	if !errors.Is(err, orlop.ErrUploadUnknown) {
+		t.Errorf("an expired upload: %v", err)
+	}
+	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+// TestRowThatCannotBeWritten fills the database just as an upload outgrows its
+// row: what was acknowledged stays, and Close finds nothing wrong with that.
+func TestRowThatCannotBeWritten(t *testing.T) {
+	full := false
+	db, err := sqlmeta.Open(t.Context(), filepath.Join(t.TempDir(), "meta.db"), sqlmeta.Options{Fault: func(point string) error {
+		if full && point == "commit" {
+			return sqlmeta.ErrFull
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	svc, err := New(db, mem.New(mem.Options{}), Options{SmallBlob: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := svc.Registry(meta.DefaultRegistry, Actor{ID: "1"})
+	id := send(t, r, "", "hello")
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full = true
+	if _, err := u.Write(make([]byte, 20)); !errors.Is(err, orlop.ErrStorageFull) {
+		t.Errorf("write: %v", err)
+	}
+	if err := u.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	full = false
+	commitUpload(t, r, id, []byte("!"), []byte("hello!"))
+}
+
+// TestUploadIDInCapitals: an id is used in one spelling only, so that two
+// requests cannot have the same upload.
+func TestUploadIDInCapitals(t *testing.T) {
+	r := open(t, Options{})
+	id := send(t, r, "", "hello")
+	if _, err := r.Upload(t.Context(), "a", strings.ToUpper(id)); !errors.Is(err, orlop.ErrUploadUnknown) {
+		t.Errorf("%v", err)
+	}
+}
