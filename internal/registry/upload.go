@@ -313,16 +313,10 @@ func (u *upload) recede(ctx context.Context) error {
 		return nil
 	case u.row.Offset == 0:
 		return u.drop(ctx)
-	case u.row.Key == "":
-		return nil
-	case u.row.State[0] == stateContent:
+	case u.row.State[0] == stateContent && u.row.Key != "":
 		return translate(u.r.blobs.Delete(ctx, u.row.Key), nil)
 	}
-	w, err := u.r.blobs.Append(ctx, u.row.Key, u.row.Offset)
-	if err != nil {
-		return translate(err, nil)
-	}
-	return w.Close()
+	return nil // the store has cut the object itself
 }
 
 // drop takes an upload back to where nothing has arrived.

@@ -39,6 +39,7 @@ func TestCutSpillIsRemoved(t *testing.T) {
 	r = restarted.Registry(meta.DefaultRegistry, r.actor)
 	send(t, r, id, "!")
 	commitUpload(t, r, id, []byte("!"), []byte("hello!!"))
+	checkOver(t, r, id)
 	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
 		t.Errorf("%d objects are left", n)
 	}
@@ -124,5 +125,120 @@ func TestUploadIDInCapitals(t *testing.T) {
 	id := send(t, r, "", "hello")
 	if _, err := r.Upload(t.Context(), "a", strings.ToUpper(id)); !errors.Is(err, orlop.ErrUploadUnknown) {
 		t.Errorf("%v", err)
+	}
+}
+
+// checkOver verifies that an upload is known no more.
+func checkOver(t *testing.T, r *Registry, id string) {
+	t.Helper()
+	if _, err := r.Upload(t.Context(), "a", id); !errors.Is(err, orlop.ErrUploadUnknown) {
+		t.Errorf("resume of an upload that has ended: %v", err)
+	}
+	if _, err := r.UploadOffset(t.Context(), "a", id); !errors.Is(err, orlop.ErrUploadUnknown) {
+		t.Errorf("offset of an upload that has ended: %v", err)
+	}
+}
+
+// checkNoRow verifies that nothing is stored of an upload.
+func checkNoRow(t *testing.T, r *Registry, id string) {
+	t.Helper()
+	if _, err := r.db.Upload(t.Context(), r.id, id); !errors.Is(err, sqlmeta.ErrNotFound) {
+		t.Errorf("row of upload: %v", err)
+	}
+}
+
+// TestSpillAgain outgrows the row a second time after the first was cut: one
+// object is left, the blob's.
+func TestSpillAgain(t *testing.T) {
+	blobs := mem.New(mem.Options{})
+	r := openOn(t, blobs, Options{SmallBlob: 10})
+	id := send(t, r, "", "hello")
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := strings.Repeat("x", 20)
+	if _, err := u.Write([]byte(rest)); err != nil {
+		t.Fatal(err)
+	}
+	restarted, err := New(r.db, r.blobs, r.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = restarted.Registry(meta.DefaultRegistry, r.actor)
+	commitUpload(t, r, id, []byte(rest), []byte("hello"+rest))
+	if n := objects(t, blobs.List(t.Context(), "")); n != 1 {
+		t.Errorf("%d objects, want the blob's", n)
+	}
+	checkNoRow(t, r, id)
+}
+
+// TestNothingArrivedLeavesNothing ends requests that bring nothing, fail, or
+// bring what is wrong.
+func TestNothingArrivedLeavesNothing(t *testing.T) {
+	blobs := mem.New(mem.Options{Capacity: 100})
+	r := openOn(t, blobs, Options{SmallBlob: 10})
+	checkNoRow(t, r, send(t, r, "", ""))
+
+	u, err := r.Upload(t.Context(), "a", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write(make([]byte, 200)); !errors.Is(err, orlop.ErrStorageFull) {
+		t.Errorf("write to a full store: %v", err)
+	}
+	if err := u.Close(); err != nil {
+		t.Error(err)
+	}
+	checkNoRow(t, r, u.ID())
+
+	id := send(t, r, "", strings.Repeat("x", 20))
+	if u, err = r.Upload(t.Context(), "a", id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(t.Context(), digest.FromString("other")); !errors.Is(err, orlop.ErrDigestInvalid) {
+		t.Errorf("wrong digest: %v", err)
+	}
+	if err := u.Close(); err != nil {
+		t.Error(err)
+	}
+	checkOver(t, r, id)
+	checkNoRow(t, r, id)
+	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+// TestCancelledStaysSo cancels an upload that has a row, also over a restart.
+func TestCancelledStaysSo(t *testing.T) {
+	r := open(t, Options{SmallBlob: 10})
+	id := send(t, r, "", "hello")
+	u, err := r.Upload(t.Context(), "a", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Cancel(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkOver(t, r, id)
+	restarted, err := New(r.db, r.blobs, r.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkOver(t, restarted.Registry(meta.DefaultRegistry, r.actor), id)
+}
+
+// TestSmallBlobLimit stores blobs of just the limit and just more.
+func TestSmallBlobLimit(t *testing.T) {
+	blobs := mem.New(mem.Options{})
+	r := openOn(t, blobs, Options{SmallBlob: 10})
+	for want, content := range []string{"0123456789", "0123456789a"} {
+		desc := orlop.Descriptor{Digest: digest.FromString(content), Size: int64(len(content))}
+		if err := r.PushBlob(t.Context(), "a", desc, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+		if n := objects(t, blobs.List(t.Context(), "")); n != want {
+			t.Errorf("%d bytes: %d objects, want %d", len(content), n, want)
+		}
 	}
 }
