@@ -174,6 +174,7 @@ func TestReadOnlyFolderKeepsTheFile(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(path), 0o500); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.Chmod(filepath.Dir(path), 0o700) }) // to be removed
 	if err := put(path, "reg.example", "p"); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("Put: %v", err)
 	}
