@@ -79,6 +79,9 @@ func TestDeleteShowsAtOnce(t *testing.T) {
 	if err := r.DeleteManifest(t.Context(), "a", desc.Digest); err != nil {
 		t.Fatal(err)
 	}
+	if d, err := r.tag(t.Context(), "a", "v1"); !errors.Is(err, orlop.ErrManifestUnknown) {
+		t.Errorf("the tag of a deleted manifest names %s, %v", d, err)
+	}
 	for _, reference := range []string{"v1", string(desc.Digest)} {
 		if _, err := r.Resolve(t.Context(), "a", reference); !errors.Is(err, orlop.ErrManifestUnknown) {
 			t.Errorf("%s after its deletion: %v", reference, err)
@@ -179,4 +182,65 @@ func TestTagMovesWhileItIsRead(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
+}
+
+// TestDeleteShowsAtOnceInCache deletes a tag and a blob that are in the cache,
+// and moves a tag on a condition.
+func TestDeleteShowsAtOnceInCache(t *testing.T) {
+	r := openDisk(t)
+	desc := pushArtifact(t, r, "a", "v1", 1)
+	config := digest.FromString("config 1")
+	if _, err := r.StatBlob(t.Context(), "a", config); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.DeleteBlob(t.Context(), "a", config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.StatBlob(t.Context(), "a", config); !errors.Is(err, orlop.ErrBlobUnknown) {
+		t.Errorf("blob after its deletion: %v", err)
+	}
+	if _, err := r.Resolve(t.Context(), "a", "v1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.DeleteTag(t.Context(), "a", "v1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Resolve(t.Context(), "a", "v1"); !errors.Is(err, orlop.ErrManifestUnknown) {
+		t.Errorf("tag after its deletion: %v", err)
+	}
+	if _, err := r.Resolve(t.Context(), "a", string(desc.Digest)); err != nil {
+		t.Errorf("manifest whose tag was deleted: %v", err)
+	}
+}
+
+// TestPutOnCondition stores a manifest only if the tag names what it should.
+func TestPutOnCondition(t *testing.T) {
+	r := openDisk(t)
+	first, second := pushArtifact(t, r, "a", "v1", 1), pushArtifact(t, r, "a", "v2", 2)
+	m, err := r.Manifest(t.Context(), "a", "v2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(tag string, want digest.Digest) error {
+		_, err := r.PutManifest(t.Context(), "a", PutManifest{Raw: m.Raw, Tags: []string{tag}, If: func(current digest.Digest) bool { return current == want }})
+		return err
+	}
+	for _, c := range []struct {
+		tag     string
+		current digest.Digest
+		met     bool
+	}{{"v1", second.Digest, false}, {"v1", "", false}, {"v1", first.Digest, true}, {"v1", first.Digest, false}, {"v3", first.Digest, false}, {"v3", "", true}} {
+		before, _ := r.tag(t.Context(), "a", c.tag)
+		err := put(c.tag, c.current)
+		if c.met != (err == nil) || !c.met && !errors.Is(err, orlop.ErrPreconditionFailed) {
+			t.Errorf("%s if it is %q: %v", c.tag, c.current, err)
+		}
+		want := before
+		if c.met {
+			want = second.Digest
+		}
+		if after, _ := r.tag(t.Context(), "a", c.tag); after != want {
+			t.Errorf("%s if it is %q: names %q, want %q", c.tag, c.current, after, want)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"io"
 	"iter"
@@ -425,5 +426,37 @@ func TestFullDiskKeepsWhatWasAcknowledged(t *testing.T) {
 	}
 	if n := objects(t, blobs.List(t.Context(), "")); n != 1 {
 		t.Errorf("%d objects, want the one that was committed", n)
+	}
+}
+
+// TestDamageInDatabase changes what the database holds and reads it.
+func TestDamageInDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "meta.db")
+	db, err := sqlmeta.Open(t.Context(), path, sqlmeta.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	svc, err := New(db, mem.New(mem.Options{}), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := svc.Registry(meta.DefaultRegistry, Actor{ID: "1"})
+	pushArtifact(t, r, "a", "v1", 1)
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	for _, change := range []string{`UPDATE manifest_payloads SET payload = payload || ' '`, `UPDATE blob_contents SET content = x'00'`} {
+		if _, err := raw.ExecContext(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Manifest(t.Context(), "a", "v1"); !errors.Is(err, orlop.ErrDamaged) {
+		t.Errorf("manifest: %v", err)
+	}
+	if _, err := r.StatBlob(t.Context(), "a", digest.FromString("config 1")); !errors.Is(err, orlop.ErrDamaged) {
+		t.Errorf("blob: %v", err)
 	}
 }
