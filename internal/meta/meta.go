@@ -28,7 +28,6 @@ const (
 
 // Blob is a blob as stored: either Content (small) or Key (in the blob store).
 type Blob struct {
-	ID      int64
 	Digest  digest.Digest
 	Size    int64
 	Key     string
@@ -38,7 +37,6 @@ type Blob struct {
 
 // Manifest is a manifest with what the rules need to know of it.
 type Manifest struct {
-	ID         int64
 	Descriptor ocispec.Descriptor // with artifact type and annotations
 	Raw        []byte
 	Subject    digest.Digest        // "" if none

@@ -169,12 +169,12 @@ func (db *DB) Blob(ctx context.Context, registry int64, repo string, d digest.Di
 	}
 	b := meta.Blob{Digest: d}
 	var key *string
-	err = db.row(ctx, `SELECT b.id, b.size, b.storage_key, b.sums, c.content
+	err = db.row(ctx, `SELECT b.size, b.storage_key, b.sums, c.content
 		FROM blobs b
 		JOIN repositories r ON r.registry_id = b.registry_id AND r.name = $2
 		JOIN repository_blobs l ON l.repo_id = r.id AND l.blob_id = b.id
 		LEFT JOIN blob_contents c ON c.blob_id = b.id
-		WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&b.ID, &b.Size, &key, &b.Sums, &b.Content)
+		WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&b.Size, &key, &b.Sums, &b.Content)
 	if key != nil {
 		b.Key = *key
 	}

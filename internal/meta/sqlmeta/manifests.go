@@ -247,7 +247,7 @@ func (tx *Tx) orphan(registry, repo, id int64, dgst []byte) error {
 	return err
 }
 
-// Manifest returns a manifest by digest: its descriptor and bytes.
+// Manifest returns a manifest by digest: its descriptor and bytes, no more.
 // ErrNotFound if the repository does not have it.
 func (db *DB) Manifest(ctx context.Context, registry int64, repo string, d digest.Digest) (meta.Manifest, error) {
 	dgst, err := packDigest(d)
@@ -255,12 +255,11 @@ func (db *DB) Manifest(ctx context.Context, registry int64, repo string, d diges
 		return meta.Manifest{}, err
 	}
 	var m meta.Manifest
-	var subject []byte
-	err = db.row(ctx, `SELECT m.id, m.media_type, m.artifact_type, m.size, m.subject, p.payload
+	err = db.row(ctx, `SELECT m.media_type, m.artifact_type, m.size, p.payload
 		FROM repositories r JOIN manifests m ON m.repo_id = r.id AND m.digest = $3
 		JOIN manifest_payloads p ON p.manifest_id = m.id
 		WHERE r.registry_id = $1 AND r.name = $2`, registry, repo, dgst).
-		Scan(&m.ID, &m.Descriptor.MediaType, &m.Descriptor.ArtifactType, &m.Descriptor.Size, &subject, &m.Raw)
-	m.Descriptor.Digest, m.Subject = d, unpackDigest(subject)
+		Scan(&m.Descriptor.MediaType, &m.Descriptor.ArtifactType, &m.Descriptor.Size, &m.Raw)
+	m.Descriptor.Digest = d
 	return m, err
 }
