@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/blob"
 	"github.com/orlop/orlop/internal/blob/mem"
 )
 
@@ -100,5 +103,50 @@ func TestSweepTakesAll(t *testing.T) {
 	now = now.Add(3 * time.Hour) // the surplus object's grace is over
 	if due, err := r.db.DueObjects(t.Context(), 10); err != nil || len(due) != 1 {
 		t.Errorf("due after the grace: %q, %v", due, err)
+	}
+}
+
+// keeping is a store that cannot delete one object.
+type keeping struct {
+	blob.Store
+	key string
+}
+
+var errKept = errors.New("cannot be deleted")
+
+func (k *keeping) Delete(ctx context.Context, key string) error {
+	if key == k.key {
+		return errKept
+	}
+	return k.Store.Delete(ctx, key)
+}
+
+// TestSweepGoesOn sweeps past an object that cannot be deleted, and takes it
+// when it can.
+func TestSweepGoesOn(t *testing.T) {
+	now := time.Now()
+	blobs := &keeping{Store: mem.New(mem.Options{})}
+	r := openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	for i := range 3 {
+		send(t, r, "", fmt.Sprint("upload ", i))
+	}
+	for info := range blobs.List(t.Context(), "") {
+		blobs.key = info.Key
+		break
+	}
+	now = now.Add(2 * time.Hour)
+	if err := r.Sweep(t.Context()); !errors.Is(err, errKept) {
+		t.Errorf("sweep with an object that stays: %v", err)
+	}
+	due, err := r.db.DueObjects(t.Context(), 10)
+	if n := objects(t, blobs.List(t.Context(), "")); n != 1 || err != nil || !slices.Equal(due, []string{blobs.key}) {
+		t.Errorf("%d objects are left, due %q, %v", n, due, err)
+	}
+	blobs.key = ""
+	if err := r.Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
+		t.Errorf("%d objects are left", n)
 	}
 }

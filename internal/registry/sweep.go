@@ -38,16 +38,25 @@ func (s *Service) sweepObjects(ctx context.Context) error {
 		if err != nil {
 			return translate(err, nil)
 		}
-		for _, key := range keys {
-			if err := s.blobs.Delete(ctx, key); err != nil {
-				return translate(err, nil)
-			}
+		gone, failed := s.deleteObjects(ctx, keys)
+		if err := s.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.ForgetObjects(gone) }); err != nil {
+			return errors.Join(failed, translate(err, nil))
 		}
-		if err := s.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.ForgetObjects(keys) }); err != nil {
-			return translate(err, nil)
-		}
-		if len(keys) < sweepBatch {
-			return nil
+		if len(keys) < sweepBatch || len(gone) == 0 {
+			return failed
 		}
 	}
+}
+
+// deleteObjects deletes objects and tells which are gone: one that cannot be
+// deleted must not keep the others.
+func (s *Service) deleteObjects(ctx context.Context, keys []string) (gone []string, err error) {
+	for _, key := range keys {
+		if e := s.blobs.Delete(ctx, key); e != nil {
+			err = errors.Join(err, translate(e, nil))
+			continue
+		}
+		gone = append(gone, key)
+	}
+	return gone, err
 }
