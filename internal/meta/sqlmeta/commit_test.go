@@ -186,6 +186,11 @@ func TestIDsAfterTheClockWentBack(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	var grown bool
+	err = db.row(t.Context(), `SELECT min(id) = (SELECT id FROM repositories WHERE name = 'a') FROM repositories`).Scan(&grown)
+	if err != nil || !grown {
+		t.Errorf("new ids are smaller than old ones, %v", err)
+	}
 }
 
 func TestClosed(t *testing.T) {
