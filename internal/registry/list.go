@@ -17,6 +17,9 @@ import (
 // pageSize is how many names are read at once when all are asked for.
 const pageSize = 1000
 
+// minScan is how many names are read at least where some are not shown.
+const minScan = 100
+
 // TagsPage returns at most n tags after a name, in byte order, and whether
 // there are more. ErrNameUnknown if the repository is absent.
 func (r *Registry) TagsPage(ctx context.Context, repo, after string, n int) (tags []string, more bool, err error) {
@@ -72,8 +75,9 @@ func pages(after string, page func(after string) ([]string, bool, error)) iter.S
 // RepositoriesPage returns at most n repositories after a name, in byte order,
 // of those that visible allows, and whether there are more.
 func (r *Registry) RepositoriesPage(ctx context.Context, after string, n int, visible func(string) bool) (names []string, more bool, err error) {
+	size := max(n+1, minScan)
 	for {
-		page, err := r.db.Repositories(ctx, r.id, after, n+1)
+		page, err := r.db.Repositories(ctx, r.id, after, size)
 		if err != nil {
 			return nil, false, translate(err, nil)
 		}
@@ -86,7 +90,7 @@ func (r *Registry) RepositoriesPage(ctx context.Context, after string, n int, vi
 			}
 			names = append(names, name)
 		}
-		if len(page) <= n {
+		if len(page) < size {
 			return names, false, nil
 		}
 		after = page[len(page)-1]

@@ -244,3 +244,31 @@ func TestPutOnCondition(t *testing.T) {
 		}
 	}
 }
+
+// TestPushAgainAfterABlobWasDeleted: a manifest that is there already is no
+// proof that its blobs are.
+func TestPushAgainAfterABlobWasDeleted(t *testing.T) {
+	r := openDisk(t)
+	desc := pushArtifact(t, r, "a", "v1", 1)
+	m, err := r.Manifest(t.Context(), "a", "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := orlop.ParseManifest("", m.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.DeleteBlob(t.Context(), "a", info.Layers[0].Digest); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.PushManifest(t.Context(), "a", "", m.Raw, "v2"); !errors.Is(err, orlop.ErrManifestBlobUnknown) {
+		t.Errorf("pushed again without its layer: %v", err)
+	}
+	if _, err := r.Resolve(t.Context(), "a", "v2"); !errors.Is(err, orlop.ErrManifestUnknown) {
+		t.Errorf("its tag: %v", err)
+	}
+	pushArtifact(t, r, "a", "v2", 1) // with the layer
+	if got, err := r.Resolve(t.Context(), "a", "v2"); err != nil || got.Digest != desc.Digest {
+		t.Errorf("with the layer: %v", err)
+	}
+}

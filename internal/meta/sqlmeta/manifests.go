@@ -47,8 +47,11 @@ func (tx *Tx) PutManifest(registry int64, repo string, m meta.Manifest, tags []s
 		return err
 	}
 	id, err := tx.manifestID(repoID, dgst)
-	if errors.Is(err, ErrNotFound) {
+	switch {
+	case errors.Is(err, ErrNotFound):
 		id, err = tx.insertManifest(registry, repoID, dgst, m)
+	case err == nil: // its blobs may have been deleted since
+		_, _, err = tx.linkedBlobs(registry, repoID, m)
 	}
 	if err != nil {
 		return err
