@@ -30,13 +30,18 @@ func (a *API) statUpload(w http.ResponseWriter, r *http.Request, rt *route) erro
 	return nil
 }
 
-// cancelUpload ends an upload and drops what has arrived.
-func (a *API) cancelUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
+// openUpload authorises the request and goes on with its upload.
+func (a *API) openUpload(r *http.Request, rt *route) (orlop.BlobWriter, error) {
 	_, reg, err := a.authorize(r, rt, authz.Push)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	up, err := reg.Upload(r.Context(), rt.repo, rt.upload)
+	return reg.Upload(r.Context(), rt.repo, rt.upload)
+}
+
+// cancelUpload ends an upload and drops what has arrived.
+func (a *API) cancelUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
+	up, err := a.openUpload(r, rt)
 	if err != nil {
 		return err
 	}
@@ -50,11 +55,7 @@ func (a *API) cancelUpload(w http.ResponseWriter, r *http.Request, rt *route) er
 // patchUpload appends the body to an upload: a stream, or the chunk that
 // Content-Range names.
 func (a *API) patchUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Push)
-	if err != nil {
-		return err
-	}
-	up, err := reg.Upload(r.Context(), rt.repo, rt.upload)
+	up, err := a.openUpload(r, rt)
 	if err != nil {
 		return err
 	}
