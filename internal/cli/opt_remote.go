@@ -29,7 +29,8 @@ type remoteOptions struct {
 	caFile, certFile, keyFile         string
 	resolve, registryConfig, headers  []string
 
-	anyCert bool // --allow-insecure of 2020: as --insecure, also where HTTP is the default
+	referrersTag remote.TagMode // set by distributionOptions
+	anyCert      bool           // --allow-insecure of 2020: as --insecure, also where HTTP is the default
 
 	flags *pflag.FlagSet // to tell --plain-http=false from nothing
 }
@@ -173,13 +174,14 @@ func (o *remoteOptions) open(env *Env, c *commonOptions, host string, cred auth.
 	}
 	warnings := output.NewPrinter(env.Stderr)
 	return remote.New(host, remote.Options{
-		PlainHTTP:  o.usePlainHTTP(host),
-		Transport:  transport,
-		Credential: cred,
-		UserAgent:  "orlop/" + env.Version,
-		Header:     header,
-		Warn:       func(text string) { warnings.Line("WARNING: from %s: %s", host, text) },
-		Log:        c.logger(env),
+		PlainHTTP:    o.usePlainHTTP(host),
+		Transport:    transport,
+		Credential:   cred,
+		UserAgent:    "orlop/" + env.Version,
+		Header:       header,
+		ReferrersTag: o.referrersTag,
+		Warn:         func(text string) { warnings.Line("WARNING: from %s: %s", host, text) },
+		Log:          c.logger(env),
 	})
 }
 
