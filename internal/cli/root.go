@@ -93,6 +93,8 @@ Look at what is there:
 		newPullCommand(env),
 		newTagCommand(env),
 		newResolveCommand(env),
+		newManifestCommand(env),
+		newBlobCommand(env),
 		newRepoCommand(env),
 		newACRCommand(env),
 		newVersionCommand(env),
