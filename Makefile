@@ -1,11 +1,12 @@
 # make demo   builds both programs and shows the tutorial
 # make test   builds everything and runs the tests
 # make run    builds and starts the registry, on 127.0.0.1:5000
+# make docs   writes what is made of the commands: docs/cli, and manual pages and completion scripts in bin/
 GO      ?= go
 VERSION ?= dev
 LDFLAGS := -s -w -X github.com/orlop/orlop/internal/cli.version=$(VERSION) -X github.com/orlop/orlop/internal/daemon.version=$(VERSION)
 
-.PHONY: build demo test run lint bench conformance clean
+.PHONY: build demo test run docs lint bench conformance clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -19,6 +20,12 @@ test: build
 
 run: build
 	./bin/orlopd
+
+docs:
+	rm -f docs/cli/orlop*.md
+	$(GO) run ./internal/clidoc markdown docs/cli
+	$(GO) run ./internal/clidoc man bin/man
+	$(GO) run ./internal/clidoc completion bin/completion
 
 lint:
 	test -z "$$(gofmt -l .)"

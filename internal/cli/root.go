@@ -27,7 +27,7 @@ func Run(ctx context.Context, env *Env) int {
 	own := *env
 	own.Stdin = contextReader{ctx, env.Stdin}
 	env = &own
-	root := newRoot(env)
+	root := NewRoot(env)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
@@ -56,8 +56,8 @@ func wantsJSON(cmd *cobra.Command, args []string) bool {
 		i >= 0 && i+1 < len(args) && args[i+1] == output.JSON
 }
 
-// newRoot makes the tree of all commands. Each has a file of its own.
-func newRoot(env *Env) *cobra.Command {
+// NewRoot makes the tree of all commands. Each has a file of its own.
+func NewRoot(env *Env) *cobra.Command {
 	root := newGroup(&cobra.Command{
 		Use:   env.program(),
 		Short: "Push, pull and manage artifacts in OCI registries",

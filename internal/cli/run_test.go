@@ -235,5 +235,5 @@ func TestEveryCommandHasHelp(t *testing.T) {
 			check(sub)
 		}
 	}
-	check(newRoot(testEnv(t)))
+	check(NewRoot(testEnv(t)))
 }
