@@ -21,6 +21,12 @@ type Options struct {
 	// Credential finds the credential of the registry; it is given the name
 	// that the registry was opened with. Default: anonymous.
 	Credential auth.CredentialFunc
+	// Tokens keeps access tokens between processes of one user. An access token
+	// that Credential gives is not kept. Default: none.
+	Tokens auth.TokenStore
+	// Uploads remembers the uploads of large blobs that have begun, so that a
+	// later process goes on with them. Default: none.
+	Uploads UploadStore
 	// TokenHosts are names of hosts (no port) that may be the token service
 	// of the registry beside those that the rules of package auth let through.
 	TokenHosts []string
