@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -22,14 +21,17 @@ import (
 
 // packOptions describe an artifact to be made of files.
 type packOptions struct {
+	annotationOptions
 	files                 []string // arguments
 	artifactType          string
-	artifactPlatform      string
 	config                string
-	annotations           []string
 	annotationFile        string
-	imageSpec             string
 	disablePathValidation bool
+
+	artifactPlatform string // set by imageOptions
+	imageSpec        string // set by imageOptions
+
+	subject *orlop.Descriptor // what the artifact refers to; nil: nothing
 }
 
 // unknownArtifact is the type of an artifact that has none, as ORAS names it.
@@ -37,11 +39,9 @@ const unknownArtifact = "application/vnd.unknown.artifact.v1"
 
 func (o *packOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.artifactType, "artifact-type", "", "type of the artifact, a media type")
-	fs.StringVar(&o.artifactPlatform, "artifact-platform", "", "platform of the artifact: `os[/arch][/variant][:os_version]`")
 	fs.StringVar(&o.config, "config", "", "configuration: `path[:type]`; /dev/null (NUL on Windows) is the empty one")
-	fs.StringArrayVarP(&o.annotations, "annotation", "a", nil, "annotation of the manifest: `key=value`; may be repeated")
+	o.annotationOptions.addFlags(fs)
 	fs.StringVar(&o.annotationFile, "annotation-file", "", "JSON `FILE` with the annotations of manifest, configuration and files")
-	fs.StringVar(&o.imageSpec, "image-spec", "", "version of the manifest: v1.1 or v1.0 (default v1.1, or v1.0 for --config without --artifact-type)")
 	fs.BoolVar(&o.disablePathValidation, "disable-path-validation", false, "accept absolute paths")
 	// The flags of 2020.
 	fs.StringVar(&o.config, "manifest-config", "", "as --config")
@@ -50,42 +50,40 @@ func (o *packOptions) addFlags(fs *pflag.FlagSet) {
 	fs.MarkHidden("manifest-annotations")
 }
 
-func (o *packOptions) values() (flag string, values []string) {
+func (o *packOptions) validate() error {
+	if o.annotationFile != "" && len(o.annotations) > 0 {
+		return errors.New("--annotation and --annotation-file cannot be used together")
+	}
+	return o.annotationOptions.validate()
+}
+
+// imageOptions say what kind of image manifest an artifact gets that refers to
+// no other.
+type imageOptions struct {
+	pack *packOptions // set before addFlags
+}
+
+func (o *imageOptions) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.pack.artifactPlatform, "artifact-platform", "", "platform of the artifact: `os[/arch][/variant][:os_version]`")
+	fs.StringVar(&o.pack.imageSpec, "image-spec", "", "version of the manifest: v1.1 or v1.0 (default v1.1, or v1.0 for --config without --artifact-type)")
+}
+
+func (o *imageOptions) values() (flag string, values []string) {
 	return "image-spec", []string{"v1.1", "v1.0"}
 }
 
-func (o *packOptions) validate() error {
+func (o *imageOptions) validate() error {
+	p := o.pack
 	switch {
-	case o.imageSpec != "" && o.imageSpec != "v1.0" && o.imageSpec != "v1.1":
-		return fmt.Errorf("invalid --image-spec %q: supported are v1.1 and v1.0", o.imageSpec)
-	case o.artifactPlatform != "" && o.config != "":
+	case p.imageSpec != "" && p.imageSpec != "v1.0" && p.imageSpec != "v1.1":
+		return fmt.Errorf("invalid --image-spec %q: supported are v1.1 and v1.0", p.imageSpec)
+	case p.artifactPlatform != "" && p.config != "":
 		return errors.New("--artifact-platform and --config cannot be used together")
-	case o.annotationFile != "" && len(o.annotations) > 0:
-		return errors.New("--annotation and --annotation-file cannot be used together")
+	case p.artifactPlatform == "":
+		return nil
 	}
-	if o.artifactPlatform != "" {
-		if _, err := parsePlatform(o.artifactPlatform); err != nil {
-			return err
-		}
-	}
-	_, err := o.manifestAnnotations()
+	_, err := parsePlatform(p.artifactPlatform)
 	return err
-}
-
-// manifestAnnotations parses the values of --annotation.
-func (o *packOptions) manifestAnnotations() (map[string]string, error) {
-	m := map[string]string{}
-	for _, s := range o.annotations {
-		k, v, ok := strings.Cut(s, "=")
-		if !ok || k == "" {
-			return nil, fmt.Errorf("invalid --annotation %q: want key=value", s)
-		}
-		if _, twice := m[k]; twice {
-			return nil, fmt.Errorf("--annotation %s is given twice", k)
-		}
-		m[k] = v
-	}
-	return m, nil
 }
 
 // The keys of an annotation file that are no file names.
@@ -98,7 +96,7 @@ const (
 // one of the two keys above.
 func (o *packOptions) allAnnotations() (map[string]map[string]string, error) {
 	if o.annotationFile == "" {
-		m, err := o.manifestAnnotations()
+		m, err := o.annotationMap()
 		return map[string]map[string]string{annotationsOfManifest: m}, err
 	}
 	raw, err := os.ReadFile(o.annotationFile)
@@ -158,7 +156,7 @@ func (o *packOptions) packManifest(env *Env, src *files.Source, annotations map[
 		return orlop.Manifest{}, err
 	}
 	p := orlop.PackOptions{
-		ArtifactType: o.artifactType, Layers: src.Layers(), Created: created,
+		ArtifactType: o.artifactType, Layers: src.Layers(), Subject: o.subject, Created: created,
 		Annotations: annotations[annotationsOfManifest], ConfigAnnotations: annotations[annotationsOfConfig],
 	}
 	if p.Config, err = o.addConfig(src, p.ConfigAnnotations); err != nil {

@@ -63,7 +63,7 @@ Push to the OCI image layout directory layout-dir:
 		},
 	}
 	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions,
-		&opts.packOptions, &opts.concurrencyOptions)
+		&opts.packOptions, &imageOptions{pack: &opts.packOptions}, &opts.concurrencyOptions)
 	fs := cmd.Flags()
 	fs.StringVar(&opts.exportManifest, "export-manifest", "", "also write the manifest to this `path`")
 	fs.BoolVar(&opts.force, "force", false, "send manifests even if the destination has them")
