@@ -27,6 +27,7 @@ type packOptions struct {
 	config                string
 	annotationFile        string
 	disablePathValidation bool
+	exportManifest        string
 
 	artifactPlatform string // set by imageOptions
 	imageSpec        string // set by imageOptions
@@ -43,6 +44,7 @@ func (o *packOptions) addFlags(fs *pflag.FlagSet) {
 	o.annotationOptions.addFlags(fs)
 	fs.StringVar(&o.annotationFile, "annotation-file", "", "JSON `FILE` with the annotations of manifest, configuration and files")
 	fs.BoolVar(&o.disablePathValidation, "disable-path-validation", false, "accept absolute paths")
+	fs.StringVar(&o.exportManifest, "export-manifest", "", "also write the manifest to this `path`")
 	// The flags of 2020.
 	fs.StringVar(&o.config, "manifest-config", "", "as --config")
 	fs.StringVar(&o.annotationFile, "manifest-annotations", "", "as --annotation-file")
@@ -136,6 +138,17 @@ func (o *packOptions) pack(ctx context.Context, env *Env, p *output.Progress) (*
 		return nil, orlop.Manifest{}, err
 	}
 	return src, m, nil
+}
+
+// export writes the manifest where the user wants a copy of it.
+func (o *packOptions) export(m orlop.Manifest) error {
+	if o.exportManifest == "" {
+		return nil
+	}
+	if err := os.WriteFile(o.exportManifest, m.Raw, 0o666); err != nil {
+		return fmt.Errorf("export the manifest: %w", err)
+	}
+	return nil
 }
 
 // reading shows how far the reading of files is.

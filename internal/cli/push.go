@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -22,8 +20,7 @@ type pushOptions struct {
 	targetOptions
 	packOptions
 	concurrencyOptions
-	exportManifest string
-	force          bool
+	force bool
 
 	target string
 }
@@ -64,9 +61,7 @@ Push to the OCI image layout directory layout-dir:
 	}
 	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions,
 		&opts.packOptions, &imageOptions{pack: &opts.packOptions}, &opts.concurrencyOptions)
-	fs := cmd.Flags()
-	fs.StringVar(&opts.exportManifest, "export-manifest", "", "also write the manifest to this `path`")
-	fs.BoolVar(&opts.force, "force", false, "send manifests even if the destination has them")
+	cmd.Flags().BoolVar(&opts.force, "force", false, "send manifests even if the destination has them")
 	return cmd
 }
 
@@ -88,15 +83,13 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
 	out := output.NewPrinter(env.Stdout)
 	p := progress(env, &opts.commonOptions, &opts.ttyOptions, opts.parsed, out,
 		"Preparing", "Uploading", "Uploaded", "Exists", "Skipped")
-	m, err := push(ctx, env, opts, t, p)
+	m, err := push(ctx, env, &opts.packOptions, &opts.concurrencyOptions, t, p, orlop.CopyOptions{Tags: t.tags, Force: opts.force})
 	p.Close()
 	if err != nil {
 		return pushFailure(t, err)
 	}
-	if opts.exportManifest != "" {
-		if err := os.WriteFile(opts.exportManifest, m.Raw, 0o666); err != nil {
-			return fmt.Errorf("export the manifest: %w", err)
-		}
+	if err := opts.export(m); err != nil {
+		return err
 	}
 	if !opts.parsed.IsText() {
 		return opts.parsed.Write(env.Stdout, newPushResult(t, m.Descriptor))
@@ -111,22 +104,21 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
 }
 
 // push reads the files, packs them and sends what is missing.
-func push(ctx context.Context, env *Env, opts *pushOptions, t *target, p *output.Progress) (orlop.Manifest, error) {
-	src, m, err := opts.pack(ctx, env, p)
+func push(
+	ctx context.Context, env *Env, pack *packOptions, c *concurrencyOptions, t *target, p *output.Progress, o orlop.CopyOptions,
+) (orlop.Manifest, error) {
+	src, m, err := pack.pack(ctx, env, p)
 	if err != nil {
 		return orlop.Manifest{}, err
 	}
 	defer src.Close()
-	if len(opts.files) == 0 {
+	if len(pack.files) == 0 {
 		p.Note("Uploading", "empty artifact")
 	}
 	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
-	_, err = orlop.Copy(ctx, t, t.repo, src, "", string(m.Descriptor.Digest), orlop.CopyOptions{
-		Tags:        t.tags,
-		Concurrency: opts.forBlobs(slices.Values(src.Layers())),
-		Force:       opts.force,
-		Progress:    uploads(p),
-	})
+	o.Concurrency = c.forBlobs(slices.Values(src.Layers()))
+	o.Progress = uploads(p)
+	_, err = orlop.Copy(ctx, t, t.repo, src, "", string(m.Descriptor.Digest), o)
 	return m, err
 }
 
