@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -46,7 +48,34 @@ type LoadOptions struct {
 	OnRead func(title string, size int64) (read func(n int64), end func())
 	// TempDir is where packed directories are kept; "" is os.TempDir().
 	TempDir string
+	// Compression is how directories are compressed: Gzip, Zstd or None; "" is
+	// Gzip, as ORAS does it. It decides the media type too.
+	Compression string
+	// Reproducible packs directories without what differs from machine to
+	// machine: all times are Epoch (1970 if that is zero), permissions 0755 for
+	// directories and what is executable, 0644 for the rest.
+	Reproducible bool
+	// Epoch, if not zero, is the latest time that a packed directory may tell:
+	// later ones are cut to it, as SOURCE_DATE_EPOCH asks for.
+	Epoch time.Time
+	// Upload, if set, starts an upload to the destination: what is not small and
+	// has no known digest yet, a packed directory or Stdin, is sent while it is
+	// read, and Source.Sent tells so. If it fails with orlop.ErrUnsupported, or
+	// the upload of a directory fails, a temporary file is used. It may be
+	// called concurrently.
+	Upload func(ctx context.Context) (orlop.BlobWriter, error)
+	// Stdin, if set, is what the path "-" stands for. It is read once.
+	Stdin io.Reader
+	// StdinTitle is the title of the path "-" with Stdin; "" is none.
+	StdinTitle string
 }
+
+// Kinds of compression.
+const (
+	Gzip = "gzip"
+	Zstd = "zstd"
+	None = "none"
+)
 
 // Source is a set of files, and the manifest made of them, as an orlop.Reader.
 // It ignores repository names. It may be used concurrently.
@@ -205,6 +234,11 @@ func (s *Source) add(b blob) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.blobs[b.desc.Digest] = b
+}
+
+// Sent tells whether a blob was sent to the destination while it was packed.
+func (s *Source) Sent(dgst digest.Digest) bool {
+	return false
 }
 
 // Layers returns the descriptors of the files in the order of the arguments.
