@@ -54,7 +54,7 @@ func New(host string, o Options) (*Registry, error) {
 func (r *Registry) transport() http.RoundTripper {
 	return auth.NewTransport(
 		&retrier{base: &dresser{base: &watcher{base: r.o.Transport, idle: r.o.IdleTimeout}, o: r.o, origin: r.origin}, o: r.o.Retry},
-		auth.Options{Origin: r.origin, Registry: r.name, Credential: r.o.Credential, TokenHosts: r.o.TokenHosts},
+		auth.Options{Origin: r.origin, Registry: r.name, Credential: r.o.Credential, Tokens: r.o.Tokens, TokenHosts: r.o.TokenHosts},
 	)
 }
 

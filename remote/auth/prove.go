@@ -17,12 +17,16 @@ type token struct {
 	value    string
 	scopes   scopeSet
 	expires  time.Time
-	accepted bool // given for the caller's credentials, not to nobody
+	accepted bool   // given for the caller's credentials, not to nobody
+	key      string // in the store; empty: not there
 }
 
 // prove returns the proof that a challenge asks for. It has no header if the
 // caller is anonymous and the challenge is Basic.
-func (t *Transport) prove(ctx context.Context, c Challenge, want scopeSet) (proof, error) {
+//
+// want is what the request is known to need, asked what the challenge names
+// beside it.
+func (t *Transport) prove(ctx context.Context, c Challenge, want, asked scopeSet) (proof, error) {
 	cred, err := t.loadCredential(ctx)
 	if err != nil {
 		return proof{}, err
@@ -31,7 +35,7 @@ func (t *Transport) prove(ctx context.Context, c Challenge, want scopeSet) (proo
 	case cred.AccessToken != "":
 		return proof{header: "Bearer " + cred.AccessToken}, nil
 	case c.Scheme == "bearer":
-		return t.bearer(ctx, c, cred, want)
+		return t.bearer(ctx, c, cred, want, asked)
 	case cred.Username == "" && cred.Password == "":
 		return proof{}, nil
 	}
@@ -42,26 +46,34 @@ func basic(c Credential) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Password))
 }
 
-// bearer returns a token from memory or from the token service.
-func (t *Transport) bearer(ctx context.Context, c Challenge, cred Credential, want scopeSet) (proof, error) {
-	if tok, ok := t.kept(want); ok {
+// bearer returns a token from memory, from the store, or from the token
+// service.
+func (t *Transport) bearer(ctx context.Context, c Challenge, cred Credential, want, asked scopeSet) (proof, error) {
+	all := newScopeSet(append(want.strings(), asked.strings()...)...)
+	if tok, ok := t.kept(all); ok {
 		return tok.proof(false), nil
 	}
-	key := want.key()
-	release, err := t.fetching.lock(ctx, key)
+	release, err := t.fetching.lock(ctx, all.key())
 	if err != nil {
 		return proof{}, err
 	}
 	defer release()
-	if tok, ok := t.kept(want); ok { // another request has fetched it meanwhile
+	if tok, ok := t.kept(all); ok { // another request has fetched it meanwhile
 		return tok.proof(false), nil
 	}
-	tok, err := t.fetch(ctx, c, cred, want)
+	key := t.memory.tokenKey(c, cred, want) // without what was asked: the next process looks for it unasked
+	if tok, ok := t.memory.token(key, all); ok {
+		t.keep(tok)
+		return tok.proof(false), nil
+	}
+	tok, err := t.fetch(ctx, c, cred, all)
 	if err != nil {
 		t.forgetCredential()
 		return proof{}, fmt.Errorf("get a token for %s: %w", t.o.Registry, err)
 	}
-	t.keep(key, tok)
+	tok.key = key
+	t.keep(tok)
+	t.memory.saveToken(tok)
 	return tok.proof(true), nil
 }
 
@@ -89,7 +101,7 @@ func (t *Transport) kept(want scopeSet) (token, bool) {
 	return token{}, false
 }
 
-func (t *Transport) keep(key string, tok token) {
+func (t *Transport) keep(tok token) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.tokens) >= maxTokens {
@@ -98,11 +110,12 @@ func (t *Transport) keep(key string, tok token) {
 	if len(t.tokens) >= maxTokens {
 		clear(t.tokens)
 	}
-	t.tokens[key] = tok
+	t.tokens[tok.scopes.key()] = tok
 }
 
 // forget drops a token that was refused, unless it has been replaced.
 func (t *Transport) forget(refused proof) {
+	t.memory.forgetToken(refused.token)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := refused.token.scopes.key()

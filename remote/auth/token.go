@@ -160,11 +160,16 @@ func readToken(resp *http.Response, now time.Time) (token, error) {
 		return token{}, errors.New("the token service's answer is not a JSON object with a token")
 	}
 	value := cmp.Or(b.AccessToken, b.Token)
-	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if !usable(value) {
 		return token{}, errors.New("the token service's answer holds no usable token")
 	}
 	seconds, _ := b.ExpiresIn.Float64() // 0, the default, if absent
 	return token{value: value, expires: now.Add(lifetime(seconds))}, nil
+}
+
+// usable tells whether a token can be sent in a header.
+func usable(token string) bool {
+	return token != "" && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // lifetime returns how long a token is used: a tenth less than it lives, at
@@ -172,7 +177,7 @@ func readToken(resp *http.Response, now time.Time) (token, error) {
 func lifetime(seconds float64) time.Duration {
 	d := defaultLifetime
 	if seconds > 0 {
-		d = time.Duration(min(seconds, 24*60*60) * float64(time.Second))
+		d = time.Duration(min(seconds, maxLifetime.Seconds()) * float64(time.Second))
 	}
 	return d - min(d/10, 10*time.Second)
 }

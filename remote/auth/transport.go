@@ -19,6 +19,9 @@ type Options struct {
 	Registry string
 	// Credential finds the credential. Default: anonymous.
 	Credential CredentialFunc
+	// Tokens keeps tokens of the token service, and how the registry asks for
+	// proof, between processes. Default: none.
+	Tokens TokenStore
 	// TokenHosts are names of hosts (no port) that may be the token service
 	// beside those that the rules for realms let through.
 	TokenHosts []string
@@ -36,9 +39,12 @@ type Transport struct {
 	o        Options
 	resolver resolver
 	fetching keyedLock
+	memory   memory
+	recall   sync.Once // takes the challenge from memory
 
 	mu         sync.Mutex // guards the fields below
 	challenge  Challenge  // the last one answered; no scheme: none yet
+	seen       bool       // the challenge comes from the registry, not from memory
 	credential *Credential
 	tokens     map[string]token // by scopeSet.key
 	goodRealm  string           // the last realm that passed checkRealm
@@ -51,7 +57,10 @@ func NewTransport(base http.RoundTripper, o Options) *Transport {
 	if o.Credential == nil {
 		o.Credential = Static(Credential{})
 	}
-	return &Transport{base: base, o: o, resolver: systemResolver{}, tokens: map[string]token{}}
+	return &Transport{
+		base: base, o: o, resolver: systemResolver{}, tokens: map[string]token{},
+		memory: newMemory(o.Tokens, o.Origin),
+	}
 }
 
 // proof is what a request is authorised with. The zero value is nothing.
@@ -108,7 +117,7 @@ func (t *Transport) again(req *http.Request, resp *http.Response, want scopeSet,
 		return resp, nil // another token would be the same
 	}
 	t.learn(c)
-	p, err := t.prove(req.Context(), c, newScopeSet(append(want.strings(), asked.strings()...)...))
+	p, err := t.prove(req.Context(), c, want, asked)
 	if err != nil {
 		discard(resp)
 		closeBody(req)
@@ -126,21 +135,51 @@ func (t *Transport) again(req *http.Request, resp *http.Response, want scopeSet,
 }
 
 // ahead returns the proof for a request before it is known to need one: by
-// the challenge of an earlier request.
+// the challenge of an earlier request, maybe one of an earlier process.
 func (t *Transport) ahead(ctx context.Context, want scopeSet) (proof, error) {
+	t.recall.Do(t.remember)
 	t.mu.Lock()
-	c := t.challenge
+	c, seen := t.challenge, t.seen
 	t.mu.Unlock()
 	if c.Scheme == "" {
 		return proof{}, nil
 	}
-	return t.prove(ctx, c, want)
+	p, err := t.prove(ctx, c, want, nil)
+	if err != nil && !seen && ctx.Err() == nil {
+		t.unlearn() // the registry may have another token service by now
+		return proof{}, nil
+	}
+	return p, err
 }
 
-func (t *Transport) learn(c Challenge) {
+func (t *Transport) remember() {
+	c, _ := t.memory.challenge()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.challenge = c
+	if t.challenge.Scheme == "" {
+		t.challenge = c
+	}
+}
+
+// learn takes a challenge that the registry has given.
+func (t *Transport) learn(c Challenge) {
+	t.mu.Lock()
+	old := t.challenge
+	t.challenge, t.seen = c, true
+	t.mu.Unlock()
+	if old.Scheme != c.Scheme || old.Params["realm"] != c.Params["realm"] || old.Params["service"] != c.Params["service"] {
+		t.memory.saveChallenge(c)
+	}
+}
+
+// unlearn drops a challenge of an earlier process.
+func (t *Transport) unlearn() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.seen {
+		t.challenge = Challenge{}
+		t.memory.forgetChallenge()
+	}
 }
 
 // on returns req with the proof: a copy, so that net/http never carries the
