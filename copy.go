@@ -24,9 +24,9 @@ type CopyOptions struct {
 	Tags []string
 	// Concurrency is how many blobs and manifests are under way at once; 0: 5.
 	Concurrency int
-	// MountFrom is a repository of the destination's registry in which blobs may
-	// lie already: they are mounted rather than sent. Empty: none.
-	MountFrom string
+	// MountFrom are repositories of the destination's registry in which blobs may
+	// lie already, tried in order: they are mounted rather than sent.
+	MountFrom []string
 	// Attempts is how often in a row the reading of a blob may break off without
 	// bringing a byte before Copy gives up; it goes on where it broke off. 0: 5.
 	Attempts int
@@ -48,8 +48,9 @@ type CopyOptions struct {
 type EventKind int
 
 // What happens to a blob or manifest: one of Exists, Mounted and Skipped; or
-// Started, Bytes as often as some arrive, and Done. After an error nothing more
-// need come.
+// Started, Bytes as often as some arrive, and Done. Mounted may also come in
+// place of Done, if the registry had the content read before it could tell.
+// After an error nothing more need come.
 const (
 	Started EventKind = iota
 	Bytes
@@ -137,6 +138,7 @@ type copier struct {
 	o                CopyOptions
 	slots            chan struct{} // one for each transfer under way
 	lister           Lister        // the source, if referrers are copied
+	mounter          MountPusher   // the destination, if it is one
 
 	mu    sync.Mutex // guards what follows
 	nodes map[nodeKey]*node
@@ -155,6 +157,7 @@ func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOpt
 		dst: dst, src: src, dstRepo: dstRepo, srcRepo: srcRepo, o: o,
 		slots: make(chan struct{}, o.Concurrency), nodes: map[nodeKey]*node{},
 	}
+	c.mounter, _ = dst.(MountPusher)
 	if o.Referrers {
 		lister, ok := src.(Lister)
 		if !ok {

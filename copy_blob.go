@@ -19,13 +19,16 @@ func (c *copier) copyBlob(ctx context.Context, desc Descriptor) error {
 			if err != nil || there {
 				return err
 			}
+			if mounted, err := c.mountBlob(ctx, desc); err != nil || mounted {
+				return err
+			}
 			return c.sendBlob(ctx, desc)
 		})
 	})
 }
 
-// hasBlob tells whether the destination has a blob, or could mount it. One of
-// another size is damaged, and pushing it again heals it.
+// hasBlob tells whether the destination has a blob. One of another size is
+// damaged, and pushing it again heals it.
 func (c *copier) hasBlob(ctx context.Context, desc Descriptor) (bool, error) {
 	there, err := c.dst.StatBlob(ctx, c.dstRepo, desc.Digest)
 	if err == nil && there.Size == desc.Size {
@@ -35,26 +38,42 @@ func (c *copier) hasBlob(ctx context.Context, desc Descriptor) (bool, error) {
 	if err != nil && !absent(err) {
 		return false, &CopyError{"look for blob", Destination, desc, err}
 	}
-	if c.o.MountFrom == "" {
-		return false, nil
+	return false, nil
+}
+
+// mountBlob tries to mount a blob. The last repository is left to sendBlob if
+// that can try it without a request of its own.
+func (c *copier) mountBlob(ctx context.Context, desc Descriptor) (bool, error) {
+	from := c.o.MountFrom
+	if c.mounter != nil && len(from) > 0 {
+		from = from[:len(from)-1]
 	}
-	if err := c.dst.MountBlob(ctx, c.dstRepo, c.o.MountFrom, desc.Digest); err != nil {
-		return false, ctx.Err() // whatever else the reason, it can be sent
+	for _, from := range from {
+		err := c.dst.MountBlob(ctx, c.dstRepo, from, desc.Digest)
+		if err == nil {
+			c.event(Mounted, desc, 0)
+			return true, nil
+		}
+		if ctx.Err() != nil { // whatever else the reason, the blob can be sent
+			return false, ctx.Err()
+		}
 	}
-	c.event(Mounted, desc, 0)
-	return true, nil
+	return false, nil
 }
 
 func (c *copier) sendBlob(ctx context.Context, desc Descriptor) error {
-	c.event(Started, desc, 0)
 	readCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	content := c.content(readCtx, desc)
-	err := c.dst.PushBlob(ctx, c.dstRepo, desc, content)
+	mounted, err := c.pushBlob(ctx, desc, content)
 	cancel() // a read that the destination has left behind ends
 	readErr := content.Close()
 	switch {
+	case err == nil && mounted:
+		c.event(Mounted, desc, 0)
+		return nil
 	case err == nil:
+		content.begin() // if it is empty
 		c.event(Done, desc, desc.Size)
 		return nil
 	case ctx.Err() != nil:
@@ -63,6 +82,17 @@ func (c *copier) sendBlob(ctx context.Context, desc Descriptor) error {
 		return &CopyError{"read blob", Source, desc, readErr}
 	}
 	return &CopyError{"push blob", Destination, desc, err}
+}
+
+func (c *copier) pushBlob(ctx context.Context, desc Descriptor, content *content) (mounted bool, err error) {
+	if c.mounter == nil {
+		return false, c.dst.PushBlob(ctx, c.dstRepo, desc, content)
+	}
+	from := ""
+	if n := len(c.o.MountFrom); n > 0 {
+		from = c.o.MountFrom[n-1]
+	}
+	return c.mounter.PushOrMount(ctx, c.dstRepo, from, desc, content)
 }
 
 // content reads a blob from the source, or from the descriptor if that carries
@@ -78,6 +108,7 @@ func (c *copier) content(ctx context.Context, desc Descriptor) *content {
 	}
 	return &content{
 		ctx: ctx, open: open, size: desc.Size, attempts: c.o.Attempts,
+		begin:    sync.OnceFunc(func() { c.event(Started, desc, 0) }),
 		progress: func(n int64) { c.event(Bytes, desc, n) },
 	}
 }
@@ -89,6 +120,7 @@ type content struct {
 	open     func(off int64) (io.ReadCloser, error)
 	size     int64
 	attempts int
+	begin    func() // called before the first read, and may be called again
 	progress func(off int64)
 
 	// A destination may read in one goroutine and end in another.
@@ -111,6 +143,7 @@ func (r *content) Read(p []byte) (int, error) {
 	if r.off >= r.size {
 		return 0, io.EOF
 	}
+	r.begin()
 	p = p[:min(int64(len(p)), r.size-r.off)]
 	for len(p) > 0 {
 		n, err := r.try(p)

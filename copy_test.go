@@ -196,7 +196,7 @@ func TestCopyMounts(t *testing.T) {
 	pushImage(t, src, "from", "image", nil, "v1")
 	pushBlob(t, dst, "near", []byte("shared by all"))
 	kinds := map[orlop.EventKind]int{}
-	o := orlop.CopyOptions{MountFrom: "near", Progress: func(e orlop.Event) { kinds[e.Kind]++ }}
+	o := orlop.CopyOptions{MountFrom: []string{"absent", "near"}, Progress: func(e orlop.Event) { kinds[e.Kind]++ }}
 	if _, err := orlop.Copy(t.Context(), dst, "to", src, "from", "v1", o); err != nil {
 		t.Fatal(err)
 	}

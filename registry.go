@@ -91,6 +91,18 @@ type DigestPusher interface {
 	) (Descriptor, error)
 }
 
+// MountPusher is a Writer that can begin the push of a blob with an attempt to
+// mount it, in the one request that opens the upload, as a registry over HTTP
+// can. Copy uses it where the Writer has it, and takes it for a sign that a
+// question costs as much as the sending of a small blob.
+type MountPusher interface {
+	// PushOrMount is PushBlob, but nothing is sent if the registry can mount the
+	// blob from the repository from; "" means from wherever the registry finds
+	// it, which need not be tried where it would cost a request. content may
+	// have been read when the blob is mounted.
+	PushOrMount(ctx context.Context, repo, from string, desc Descriptor, content io.Reader) (mounted bool, err error)
+}
+
 // Deleter removes things.
 type Deleter interface {
 	// DeleteBlob unlinks a blob from the repository. ErrBlobUnknown if absent.

@@ -118,7 +118,7 @@ func push(
 	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
 	o.Concurrency = c.forBlobs(slices.Values(src.Layers()))
 	o.Progress = uploads(p)
-	_, err = orlop.Copy(ctx, t, t.repo, src, "", string(m.Descriptor.Digest), o)
+	_, err = orlop.Copy(ctx, t.Registry, t.repo, src, "", string(m.Descriptor.Digest), o)
 	return m, err
 }
 
