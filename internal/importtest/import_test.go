@@ -53,14 +53,14 @@ var rules = []rule{
 	},
 	{
 		why:      "who installs the client gets no server",
-		packages: []string{"/cmd/orlop", "/internal/cli/...", "/internal/admin/...", "/internal/files/...", "/internal/credential/..."},
+		packages: []string{"/cmd/orlop", "/internal/cli/...", "/internal/admin/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/..."},
 		deny:     append([]string{"modernc.org/...", "database/sql/...", "github.com/pressly/goose/...", "github.com/go-jose/..."}, serverParts...),
 		indirect: true,
 	},
 	{
 		why:      "the server needs nothing of the client",
 		packages: append([]string{"/cmd/orlopd"}, serverParts...),
-		deny:     []string{"/internal/cli/...", "/internal/files/...", "/internal/credential/..."},
+		deny:     []string{"/internal/cli/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/..."},
 		indirect: true,
 	},
 	{
