@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -37,22 +38,26 @@ func (o *commonOptions) logger(env *Env) *slog.Logger {
 
 // formatOptions choose the format of results.
 type formatOptions struct {
+	forPeople        []string // the formats that are no data, the default first; none: text. Set before addFlags
 	format, template string
 	parsed           output.Format
 }
 
 func (o *formatOptions) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.format, "format", output.Text,
-		"format of the output: text, json, or go-template[=TEMPLATE]; errors follow json too")
+	if len(o.forPeople) == 0 {
+		o.forPeople = []string{output.Text}
+	}
+	fs.StringVar(&o.format, "format", o.forPeople[0],
+		"format of the output: "+strings.Join(o.forPeople, ", ")+", json, or go-template[=TEMPLATE]; errors follow json too")
 	fs.StringVar(&o.template, "template", "", "template of --format go-template, on the fields that json shows")
 }
 
 func (o *formatOptions) values() (flag string, values []string) {
-	return "format", []string{output.Text, output.JSON, output.GoTemplate + "="}
+	return "format", append(slices.Clone(o.forPeople), output.JSON, output.GoTemplate+"=")
 }
 
 func (o *formatOptions) validate() (err error) {
-	o.parsed, err = output.ParseFormat(o.format, o.template)
+	o.parsed, err = output.ParseFormat(o.format, o.template, o.forPeople...)
 	return err
 }
 

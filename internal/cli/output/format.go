@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -12,19 +13,26 @@ import (
 // The formats of --format.
 const (
 	Text       = "text"
+	Table      = "table"
+	Tree       = "tree"
 	JSON       = "json"
 	GoTemplate = "go-template"
 )
 
 // Format is a parsed --format with its template.
 type Format struct {
-	Type string             // Text, JSON or GoTemplate
+	Type string             // JSON, GoTemplate, or one for people
 	tmpl *template.Template // for GoTemplate
 }
 
 // ParseFormat reads the values of --format and --template. The format
-// go-template may carry its template itself: go-template={{.digest}}.
-func ParseFormat(format, tmpl string) (Format, error) {
+// go-template may carry its template itself: go-template={{.digest}}. Beside
+// the formats of data the command has those for people, the default first; none
+// means Text.
+func ParseFormat(format, tmpl string, forPeople ...string) (Format, error) {
+	if len(forPeople) == 0 {
+		forPeople = []string{Text}
+	}
 	kind, inline, hasInline := strings.Cut(format, "=")
 	if hasInline {
 		if tmpl != "" {
@@ -32,14 +40,14 @@ func ParseFormat(format, tmpl string) (Format, error) {
 		}
 		tmpl = inline
 	}
-	switch kind {
-	case "", Text:
-		kind = Text
-	case JSON:
-	case GoTemplate:
+	switch {
+	case kind == "":
+		kind = forPeople[0]
+	case kind == JSON, slices.Contains(forPeople, kind):
+	case kind == GoTemplate:
 		return parseTemplate(tmpl)
 	default:
-		return Format{}, fmt.Errorf("invalid format %q: supported are text, json and go-template", format)
+		return Format{}, fmt.Errorf("invalid format %q: supported are %s, json and go-template", format, strings.Join(forPeople, ", "))
 	}
 	if tmpl != "" || hasInline {
 		return Format{}, fmt.Errorf("--template needs --format go-template")
@@ -58,8 +66,8 @@ func parseTemplate(text string) (Format, error) {
 	return Format{Type: GoTemplate, tmpl: t}, nil
 }
 
-// IsText reports whether results are lines of text.
-func (f Format) IsText() bool { return f.Type == Text || f.Type == "" }
+// IsText reports whether results are lines of text, for people.
+func (f Format) IsText() bool { return f.Type != JSON && f.Type != GoTemplate }
 
 // Write writes v as JSON or through the template. It must not be called for
 // text.
