@@ -20,11 +20,15 @@ func NewPrinter(w io.Writer) *Printer { return &Printer{w: w} }
 // Line formats one line, escapes it and writes it. The first write error is
 // kept, see Err, and ends all output.
 func (p *Printer) Line(format string, args ...any) {
-	line := Escape(fmt.Sprintf(format, args...)) + "\n"
+	p.escaped(Escape(fmt.Sprintf(format, args...)))
+}
+
+// escaped writes a line that is harmless.
+func (p *Printer) escaped(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
-		_, p.err = io.WriteString(p.w, line)
+		_, p.err = io.WriteString(p.w, line+"\n")
 	}
 }
 
