@@ -31,7 +31,7 @@ func (o *remoteOptions) acrCredential(env *Env) (auth.CredentialFunc, error) {
 		return nil, err
 	}
 	return func(ctx context.Context, host string) (auth.Credential, error) {
-		c, err := store.Get(ctx, host)
+		c, err := store.Get(ctx, host, "")
 		if err != nil || !c.IsZero() {
 			return c, err
 		}

@@ -31,7 +31,7 @@ func (o *remoteOptions) credentialFunc(env *Env) (auth.CredentialFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, host string) (auth.Credential, error) { return store.Get(ctx, host) }, nil
+	return func(ctx context.Context, host string) (auth.Credential, error) { return store.Get(ctx, host, "") }, nil
 }
 
 // givenCredential returns the credential that the flags give, and warns of

@@ -46,7 +46,7 @@ func TestHelper(t *testing.T) {
 		if err := s.Put(t.Context(), "reg.example", c); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.Get(t.Context(), "reg.example"); err != nil || got != c {
+		if got, err := s.Get(t.Context(), "reg.example", ""); err != nil || got != c {
 			t.Errorf("Get = %+v, %v", got, err)
 		}
 	}
@@ -61,7 +61,7 @@ func TestHelper(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got, err := s.Get(t.Context(), "reg.example"); err != nil || !got.IsZero() {
+	if got, err := s.Get(t.Context(), "reg.example", ""); err != nil || !got.IsZero() {
 		t.Errorf("after Delete: %v, %v", got, err)
 	}
 	if err := s.Put(t.Context(), "reg.example", auth.Credential{AccessToken: "a"}); err == nil {
@@ -72,7 +72,7 @@ func TestHelper(t *testing.T) {
 func TestHelperWithoutCredentialFallsBackToTheFile(t *testing.T) {
 	installHelper(t, "keeper", keeper)
 	s := open(t, write(t, `{"credsStore": "keeper", "auths": {"reg.example": {"auth": "dTpw"}}}`))
-	if got, err := s.Get(t.Context(), "reg.example"); err != nil || got.Username != "u" {
+	if got, err := s.Get(t.Context(), "reg.example", ""); err != nil || got.Username != "u" {
 		t.Errorf("Get = %v, %v", got, err)
 	}
 }
@@ -99,7 +99,7 @@ func TestHelperIsNotRunForHostileNames(t *testing.T) {
 		s.Put(t.Context(), "reg", auth.Credential{Username: "u\nv", Password: "p"}),
 		s.Delete(t.Context(), "reg\n"),
 	}
-	_, err := s.Get(t.Context(), "reg\nevil")
+	_, err := s.Get(t.Context(), "reg\nevil", "")
 	for i, err := range append(errs, err) {
 		if err == nil {
 			t.Errorf("case %d was accepted", i)
@@ -125,7 +125,7 @@ func TestBadHelpers(t *testing.T) {
 			if strings.HasSuffix(tt.name, "hangs") {
 				s.helperTime = 50 * time.Millisecond
 			}
-			_, err := s.Get(t.Context(), "reg.example")
+			_, err := s.Get(t.Context(), "reg.example", "")
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("Get: %v", err)
 			}
@@ -141,7 +141,7 @@ func TestHelperEndsWithTheContext(t *testing.T) {
 	installHelper(t, "hangs", `exec sleep 1000`)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := open(t, write(t, `{"credsStore": "hangs"}`)).Get(ctx, "reg.example")
+	_, err := open(t, write(t, `{"credsStore": "hangs"}`)).Get(ctx, "reg.example", "")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Get: %v", err)
 	}
@@ -149,7 +149,7 @@ func TestHelperEndsWithTheContext(t *testing.T) {
 
 func TestHelperNames(t *testing.T) {
 	for _, name := range []string{"../evil", `..\\evil`, "a/b"} {
-		_, err := open(t, write(t, `{"credsStore": "`+name+`"}`)).Get(t.Context(), "reg.example")
+		_, err := open(t, write(t, `{"credsStore": "`+name+`"}`)).Get(t.Context(), "reg.example", "")
 		if err == nil || !strings.Contains(err.Error(), "its name is not valid") {
 			t.Errorf("%s: %v", name, err)
 		}

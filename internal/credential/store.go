@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/orlop/orlop/remote/auth"
@@ -20,64 +18,76 @@ type Store struct {
 	helperTime time.Duration
 }
 
-// Open returns the store of the given configuration files. Without any it is
-// config.json in $DOCKER_CONFIG, or in .docker of the home directory. A missing
-// file is an empty one. So is the null device, which cannot be written. Files
-// are read again at every use; Open fails if one is malformed.
+// Open returns the store of the given configuration files. Without any they are
+// the one that $REGISTRY_AUTH_FILE names, then config.json in $DOCKER_CONFIG or
+// in .docker of the home directory, then auth.json of the containers tools. A
+// missing file is an empty one. So is the null device, which cannot be written.
+// Files are read again at every use; Open fails if one is malformed.
 func Open(paths ...string) (*Store, error) {
-	if len(paths) == 0 {
-		path, err := defaultPath()
-		if err != nil {
-			return nil, err
-		}
-		paths = []string{path}
-	}
 	s := &Store{helperTime: helperTime}
 	for _, p := range paths {
-		f := file(p)
+		s.files = append(s.files, file(p))
+	}
+	if len(paths) == 0 {
+		var err error
+		if s.files, err = defaultFiles(); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range s.files {
 		if _, err := f.read(); err != nil {
 			return nil, err
 		}
-		s.files = append(s.files, f)
 	}
 	return s, nil
 }
 
-func defaultPath() (string, error) {
-	dir := os.Getenv("DOCKER_CONFIG")
-	if dir == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("find the configuration file: %w", err)
-		}
-		dir = filepath.Join(home, ".docker")
-	}
-	return filepath.Join(dir, "config.json"), nil
+// Get returns the credential for a registry, host[:port] as in a reference, and
+// for a repository of it. One that was stored for the repository, or for a part
+// of its path, wins over that of the registry; without repo ("") there is only
+// the latter. It is empty if there is none.
+func (s *Store) Get(ctx context.Context, host, repo string) (auth.Credential, error) {
+	c, _, err := s.find(ctx, host, repo)
+	return c, err
 }
 
-// Get returns the credential for a registry, host[:port] as in a reference. It
-// is empty if there is none. It has the shape of auth.CredentialFunc.
-func (s *Store) Get(ctx context.Context, host string) (auth.Credential, error) {
-	if err := checkHost(host); err != nil {
-		return auth.Credential{}, err
+// Source names the file, or the helper's file, that has a credential for a
+// registry; "" if there is none.
+func (s *Store) Source(ctx context.Context, host string) (string, error) {
+	_, f, err := s.find(ctx, host, "")
+	return string(f), err
+}
+
+// find returns the first credential that the files have, and its file.
+func (s *Store) find(ctx context.Context, host, repo string) (auth.Credential, file, error) {
+	if err := errors.Join(checkHost(host), checkText("the name of the repository", repo)); err != nil {
+		return auth.Credential{}, "", err
 	}
 	for _, f := range s.files {
-		c, err := s.getFrom(ctx, f, host)
+		c, err := s.getFrom(ctx, f, host, repo)
 		if err != nil {
-			return auth.Credential{}, fmt.Errorf("credential for %s: %w", host, err)
+			return auth.Credential{}, "", fmt.Errorf("credential for %s: %w", host, err)
 		}
 		if !c.IsZero() {
-			return c, nil
+			return c, f, nil
 		}
 	}
-	return auth.Credential{}, nil
+	return auth.Credential{}, "", nil
 }
 
-// getFrom asks the helper that the file names for host, then the file itself.
-func (s *Store) getFrom(ctx context.Context, f file, host string) (auth.Credential, error) {
+// getFrom asks the file for what it keeps for repositories, then the helper that
+// it names for host, then the file for what it keeps for host.
+func (s *Store) getFrom(ctx context.Context, f file, host, repo string) (auth.Credential, error) {
 	o, err := f.read()
 	if err != nil {
 		return auth.Credential{}, err
+	}
+	auths, err := o.object("auths")
+	if err != nil {
+		return auth.Credential{}, err
+	}
+	if key, ok := auths.findScoped(host, repo); ok {
+		return decodeEntry(auths.get(key))
 	}
 	name, err := helperFor(o, host)
 	if err != nil {
@@ -89,10 +99,6 @@ func (s *Store) getFrom(ctx context.Context, f file, host string) (auth.Credenti
 		if c, err := h.get(keyOf(host)); err != nil || !c.IsZero() {
 			return c, err
 		}
-	}
-	auths, err := o.object("auths")
-	if err != nil {
-		return auth.Credential{}, err
 	}
 	key, ok := auths.find(host)
 	if !ok {
@@ -180,7 +186,7 @@ func (s *Store) Delete(ctx context.Context, host string) error {
 	}
 	err := s.files[0].update(ctx, func(o *object) (bool, error) {
 		auths, err := o.object("auths")
-		if err != nil || !auths.deleteFunc(func(key string) bool { return hostOf(key) == canonical(host) }) {
+		if err != nil || !auths.deleteFunc(func(key string) bool { return means(key, host) }) {
 			return false, err
 		}
 		return true, o.set("auths", auths)

@@ -60,7 +60,7 @@ func TestPutGetDelete(t *testing.T) {
 		}
 	}
 	for host, want := range creds {
-		if got, err := s.Get(t.Context(), host); err != nil || got != want {
+		if got, err := s.Get(t.Context(), host, ""); err != nil || got != want {
 			t.Errorf("Get(%q) = %v, %v", host, got, err)
 		}
 	}
@@ -73,7 +73,7 @@ func TestPutGetDelete(t *testing.T) {
 		if err := s.Delete(t.Context(), host); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.Get(t.Context(), host); err != nil || !got.IsZero() {
+		if got, err := s.Get(t.Context(), host, ""); err != nil || !got.IsZero() {
 			t.Errorf("after Delete: Get(%q) = %v, %v", host, got, err)
 		}
 	}
@@ -97,7 +97,7 @@ func TestGetReadsWhatDockerWrites(t *testing.T) {
 		"acr.example":          {Username: "00000000", RefreshToken: "id"},
 		"exact.example":        {Username: "right", Password: "pw"},
 	} {
-		if got, err := s.Get(t.Context(), host); err != nil || got != want {
+		if got, err := s.Get(t.Context(), host, ""); err != nil || got != want {
 			t.Errorf("Get(%q) = %+v, %v", host, got, err)
 		}
 	}
@@ -111,7 +111,7 @@ func TestGetMatchesTheWholeHost(t *testing.T) {
 		"REG.example", "reg.example.", ".reg.example", "reg", "example", "reg.example/evil", "reg_example",
 		"other.example", "other.example:443", "other.example:84430",
 	} {
-		if got, err := s.Get(t.Context(), host); err != nil || !got.IsZero() {
+		if got, err := s.Get(t.Context(), host, ""); err != nil || !got.IsZero() {
 			t.Errorf("Get(%q) = %v, %v", host, got, err)
 		}
 	}
@@ -121,8 +121,8 @@ func TestSeveralFiles(t *testing.T) {
 	first := write(t, `{"auths": {"a.example": {"auth": "Zmlyc3Q6cA=="}}}`)
 	second := write(t, `{"auths": {"a.example": {"auth": "c2Vjb25kOnA="}, "b.example": {"auth": "c2Vjb25kOnA="}}}`)
 	s := open(t, first, second)
-	a, _ := s.Get(t.Context(), "a.example")
-	b, _ := s.Get(t.Context(), "b.example")
+	a, _ := s.Get(t.Context(), "a.example", "")
+	b, _ := s.Get(t.Context(), "b.example", "")
 	if a.Username != "first" || b.Username != "second" {
 		t.Errorf("got %v and %v", a, b)
 	}
@@ -130,7 +130,7 @@ func TestSeveralFiles(t *testing.T) {
 	if err := s.Put(t.Context(), "b.example", auth.Credential{Username: "new", Password: "p"}); err != nil {
 		t.Fatal(err)
 	}
-	if b, _ := s.Get(t.Context(), "b.example"); b.Username != "new" || read(t, second) != before {
+	if b, _ := s.Get(t.Context(), "b.example", ""); b.Username != "new" || read(t, second) != before {
 		t.Errorf("got %v; the second file changed: %t", b, read(t, second) != before)
 	}
 }
@@ -184,7 +184,7 @@ func TestRefused(t *testing.T) {
 		"CR in user":        func() error { return s.Put(t.Context(), "reg", auth.Credential{Username: "u\r", Password: "p"}) },
 		"colon in user":     func() error { return s.Put(t.Context(), "reg", auth.Credential{Username: "a:b", Password: "p"}) },
 		"nothing to store":  func() error { return s.Put(t.Context(), "reg", auth.Credential{}) },
-		"NUL in host, get":  func() error { _, err := s.Get(t.Context(), "reg\x00"); return err },
+		"NUL in host, get":  func() error { _, err := s.Get(t.Context(), "reg\x00", ""); return err },
 		"newline in delete": func() error { return s.Delete(t.Context(), "reg\n") },
 	} {
 		if put() == nil {
@@ -199,7 +199,7 @@ func TestRefused(t *testing.T) {
 func TestNullDevice(t *testing.T) {
 	for _, path := range []string{"/dev/null", "NUL:", "NUL", "nul"} {
 		s := open(t, path)
-		if c, err := s.Get(t.Context(), "reg.example"); err != nil || !c.IsZero() {
+		if c, err := s.Get(t.Context(), "reg.example", ""); err != nil || !c.IsZero() {
 			t.Errorf("%s: Get = %v, %v", path, c, err)
 		}
 		err := s.Put(t.Context(), "reg.example", auth.Credential{Username: "u", Password: "p"})
@@ -225,7 +225,7 @@ func TestMalformedFile(t *testing.T) {
 		`{"auths": []}`, `{"auths": {"reg": "SECRET"}}`, `{"auths": {"reg": {"auth": "SECRET!"}}}`,
 		`{"auths": {"reg": {"auth": "U0VDUkVU"}}}`, `{"credHelpers": "SECRET"}`,
 	} {
-		_, err := open(t, write(t, content)).Get(t.Context(), "reg")
+		_, err := open(t, write(t, content)).Get(t.Context(), "reg", "")
 		if err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%s: %v", content, err)
 		}
@@ -243,7 +243,7 @@ func TestDefaultPath(t *testing.T) {
 		t.Errorf("folder: %v, %v", info, err)
 	}
 	t.Setenv("DOCKER_CONFIG", filepath.Join(dir, ".docker"))
-	if c, err := open(t).Get(t.Context(), "reg.example"); err != nil || c.Username != "u" {
+	if c, err := open(t).Get(t.Context(), "reg.example", ""); err != nil || c.Username != "u" {
 		t.Errorf("Get = %v, %v", c, err)
 	}
 }
@@ -293,7 +293,7 @@ func FuzzPut(f *testing.F) {
 			}
 			return
 		}
-		if got, err := s.Get(t.Context(), "reg.example"); err != nil || got != c {
+		if got, err := s.Get(t.Context(), "reg.example", ""); err != nil || got != c {
 			t.Fatalf("Get = %+v, %v", got, err)
 		}
 		var before, after map[string]any
