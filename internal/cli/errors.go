@@ -35,6 +35,14 @@ type failure struct {
 	reference string // what the command worked on
 	hint      string // the next step
 	local     bool   // it is about this machine, whatever its code says
+	end       copyEnd
+}
+
+// copyEnd is the end of a copy that an error came from: its side and what was
+// typed. The zero value is none.
+type copyEnd struct {
+	side        orlop.Side
+	kind, typed string
 }
 
 func (e *failure) Error() string { return e.err.Error() }
@@ -90,17 +98,37 @@ func details(err error) (reference, hint string) {
 	return reference, hint
 }
 
+// atEnd says from which end of a copy an error came.
+func atEnd(t *target, side orlop.Side, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{err: t.about(err), end: copyEnd{side, t.kind, t.typed}}
+}
+
+// endOf returns the end of a copy that err came from, the zero value if it came
+// from none.
+func endOf(err error) copyEnd {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if f, ok := err.(*failure); ok && f.end.side != "" {
+			return f.end
+		}
+	}
+	return copyEnd{}
+}
+
 // errorReport is an error as JSON.
 type errorReport struct {
-	Code      string `json:"code"`
-	Message   string `json:"message"`
-	Reference string `json:"reference,omitempty"`
-	Hint      string `json:"hint,omitempty"`
+	Code      string     `json:"code"`
+	Message   string     `json:"message"`
+	Side      orlop.Side `json:"side,omitempty"` // of a copy: source or destination
+	Reference string     `json:"reference,omitempty"`
+	Hint      string     `json:"hint,omitempty"`
 }
 
 // reportJSON writes an error as {"error":{…}}.
 func reportJSON(w io.Writer, program string, err error) {
-	r := errorReport{Code: errorCode(err), Message: err.Error()}
+	r := errorReport{Code: errorCode(err), Message: err.Error(), Side: endOf(err).side}
 	r.Reference, r.Hint = details(err)
 	if r.Hint == "" {
 		r.Hint = usualHint(program, r.Reference, err)
@@ -128,14 +156,11 @@ func errorCode(err error) string {
 func report(w io.Writer, program string, err error) {
 	out := output.NewPrinter(w)
 	reference, hint := details(err)
-	switch e, ok := errors.AsType[*orlop.Error](err); {
-	case ok && !isLocal(err):
-		out.Line("Error response from registry: %s", registryText(e, reference))
-	case ok && isUnknown(e) && reference != "":
-		out.Line("Error: %s: not found", reference)
-	default:
-		out.Line("Error: %s", oneLine(err.Error()))
+	origin, text := errorText(err, reference)
+	if end := endOf(err); end.side != "" {
+		origin = fmt.Sprintf("Error from %s %s for %q", end.side, end.kind, end.typed)
 	}
+	out.Line("%s: %s", origin, text)
 	if u, ok := errors.AsType[*usageError](err); ok && u.usage != "" {
 		out.Line("Usage: %s", u.usage)
 	}
@@ -145,6 +170,17 @@ func report(w io.Writer, program string, err error) {
 	if hint != "" {
 		out.Line("Hint: %s", hint)
 	}
+}
+
+// errorText is what an error says, after the words of where it comes from.
+func errorText(err error, reference string) (origin, text string) {
+	switch e, ok := errors.AsType[*orlop.Error](err); {
+	case ok && !isLocal(err):
+		return "Error response from registry", registryText(e, reference)
+	case ok && isUnknown(e) && reference != "":
+		return "Error", reference + ": not found"
+	}
+	return "Error", oneLine(err.Error())
 }
 
 // registryText is the text of an error that a registry sent. Of content that

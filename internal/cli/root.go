@@ -91,6 +91,7 @@ Look at what is there:
 		newLogoutCommand(env),
 		newPushCommand(env),
 		newPullCommand(env),
+		newCopyCommand(env),
 		newTagCommand(env),
 		newResolveCommand(env),
 		newManifestCommand(env),

@@ -56,6 +56,14 @@ type parsedRef struct {
 	tags                        []string
 }
 
+// parse takes raw apart, to find what is wrong with it before anything is done.
+func (o *targetOptions) parse(raw string) (parsedRef, error) {
+	if o.ociLayout || o.ociLayoutPath != "" {
+		return o.parseLayout(raw)
+	}
+	return parseRemote(raw)
+}
+
 // open opens what raw names, to be read or tagged. Nothing is sent yet.
 func (o *targetOptions) open(env *Env, c *commonOptions, raw string) (*target, error) {
 	return o.openTarget(env, c, raw, false)
