@@ -59,7 +59,7 @@ func parseTemplate(text string) (Format, error) {
 	if text == "" {
 		return Format{}, fmt.Errorf("--format go-template needs a template: --template TEXT or --format go-template=TEXT")
 	}
-	t, err := template.New("format").Funcs(funcs).Parse(text)
+	t, err := template.New("format").Funcs(functions()).Parse(text)
 	if err != nil {
 		return Format{}, fmt.Errorf("invalid template: %w", err)
 	}

@@ -53,6 +53,15 @@ func TestTemplates(t *testing.T) {
 		`{{.nothing | default "none"}}`:                "none",
 		`{{index .annotations "html"}}`:                "<a&b>",
 		`{{range split "@" .reference}}<{{.}}>{{end}}`: "<localhost:5000/hello><sha256:1>",
+		// sprig, as in ORAS
+		`{{(split "@" .reference)._1}}`:                  "sha256:1",
+		`{{.tags | toJson}}{{toPrettyJson .tags | len}}`: `["v1","latest"]22`,
+		`{{index (splitList ":" "a:b") 1 | quote}}`:      `"b"`,
+		`{{.tags | sortAlpha | join "+"}}`:               "latest+v1",
+		`{{regexReplaceAll "[0-9]+" "a1b22" "#"}}`:       "a#b#",
+		`{{div .size 1024 | int64}}`:                     "1073741824",
+		`{{ternary "yes" "no" (has "v1" .tags)}}`:        "yes",
+		`{{semverCompare ">=1.2" "1.3.0"}}`:              "true",
 	} {
 		f, err := ParseFormat("go-template="+text, "")
 		if err != nil {
