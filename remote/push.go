@@ -6,65 +6,101 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-
-	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop"
-	"github.com/orlop/orlop/remote/auth"
 )
 
 // PushBlob implements orlop.Writer. It asks for no existing blob; that is for
 // the caller to do. Content that can be read again (io.Seeker, best with
 // io.ReaderAt, or at most 1 MiB) is sent again, as far as it is missing, if the
-// connection breaks or the registry is not available for a while. It is read
-// from where it stands.
+// connection breaks or the registry is not available for a while, and goes on
+// from what an earlier process has sent (Options.Uploads). It is read from
+// where it stands.
 func (r *Registry) PushBlob(ctx context.Context, repo string, desc orlop.Descriptor, content io.Reader) error {
+	_, err := r.push(ctx, repo, nil, desc, content)
+	return err
+}
+
+// blobPush is the push of one blob.
+type blobPush struct {
+	r     *Registry
+	repo  string
+	desc  orlop.Descriptor
+	src   source
+	mount *mount // to try first; nil: none
+	kept  bool   // Options.Uploads remembers it
+}
+
+func (r *Registry) push(ctx context.Context, repo string, m *mount, desc orlop.Descriptor, content io.Reader) (mounted bool, err error) {
 	if err := check(orlop.ValidateRepository(repo), orlop.ValidateDigest(desc.Digest)); err != nil {
-		return err
+		return false, err
 	}
 	if desc.Size < 0 {
-		return orlop.ErrSizeInvalid.With(fmt.Sprintf("the size of blob %s is %d", desc.Digest, desc.Size))
+		return false, orlop.ErrSizeInvalid.With(fmt.Sprintf("the size of blob %s is %d", desc.Digest, desc.Size))
 	}
 	src, err := newSource(content, desc.Size)
 	if err != nil {
-		return err
+		return false, err
 	}
-	s, err := r.startWith(ctx, repo, desc, src)
-	if err != nil || s.done {
-		return err
+	p := &blobPush{r: r, repo: repo, desc: desc, src: src, mount: m}
+	defer p.claim()()
+	return p.run(ctx)
+}
+
+// run goes on with the upload of an earlier process, or begins one.
+func (p *blobPush) run(ctx context.Context) (mounted bool, err error) {
+	if s := p.resume(ctx); s != nil {
+		if err := p.send(ctx, s); err == nil || !p.startsOver(ctx, err) {
+			return false, err
+		}
 	}
-	if err := s.upload(ctx, src, desc.Size, desc.Digest); err != nil {
-		s.abandon(ctx)
-		return fmt.Errorf("push blob %s: %w", desc.Digest, err)
+	s := p.session()
+	if mounted, err = p.start(ctx, s); err != nil || s.done {
+		return mounted, err
 	}
-	return nil
+	return false, p.send(ctx, s)
+}
+
+func (p *blobPush) session() *session {
+	s := &session{r: p.r, repo: p.repo}
+	if p.kept {
+		s.blob = p.desc.Digest
+	}
+	return s
+}
+
+// start opens an upload session, or is done by the request that would.
+func (p *blobPush) start(ctx context.Context, s *session) (mounted bool, err error) {
+	small := p.desc.Size <= maxSinglePost && !p.r.twoStep.Load()
+	if p.mount != nil && !(small && p.mount.from == "") { // there sending costs no more than asking
+		return s.mount(ctx, *p.mount, p.desc.Digest)
+	}
+	if small {
+		return false, p.post(ctx, s)
+	}
+	return false, s.restart(ctx)
 }
 
 // maxSinglePost is the largest blob, in bytes, that is sent with the POST.
 const maxSinglePost = 64 << 10
 
-// startWith opens an upload session. A small blob it sends with it, which saves
-// a request where the registry can do that (distribution specification, "POST
-// then PUT", "Single POST"): the session is then done.
-func (r *Registry) startWith(ctx context.Context, repo string, desc orlop.Descriptor, src source) (*session, error) {
-	if desc.Size > maxSinglePost || r.twoStep.Load() {
-		return r.start(ctx, repo)
-	}
-	raw, err := readSource(src, desc.Size)
+// post sends a small blob with the request that opens the session, which saves
+// another where the registry can do that (distribution specification, "POST
+// then PUT", "Single POST").
+func (p *blobPush) post(ctx context.Context, s *session) error {
+	raw, err := readSource(p.src, p.desc.Size)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &session{r: r, repo: repo}
-	err = s.post(ctx, raw, desc.Digest)
-	if err == nil {
-		return s, nil
+	err = s.post(ctx, raw, p.desc.Digest)
+	switch {
+	case err == nil:
+		return nil
+	case !refusesPost(err):
+		return fmt.Errorf("push blob %s: %w", p.desc.Digest, err)
 	}
-	if !refusesPost(err) {
-		return nil, fmt.Errorf("push blob %s: %w", desc.Digest, err)
-	}
-	r.twoStep.Store(true)
-	return r.start(ctx, repo)
+	p.r.twoStep.Store(true)
+	return s.restart(ctx)
 }
 
 // refusesPost tells whether an error can mean that the registry takes no blob
@@ -77,38 +113,29 @@ func refusesPost(err error) bool {
 	return code >= 400 && code < 500 && !ofCaller(code) || code == http.StatusNotImplemented
 }
 
-// MountBlob implements orlop.Writer.
-func (r *Registry) MountBlob(ctx context.Context, repo, from string, dgst digest.Digest) error {
-	if err := check(orlop.ValidateRepository(repo), orlop.ValidateRepository(from), orlop.ValidateDigest(dgst)); err != nil {
-		return err
+// send sends the content to the session. After a failure that another process
+// may outlive the session stays.
+func (p *blobPush) send(ctx context.Context, s *session) error {
+	err := s.upload(ctx, p.src, p.desc.Size, p.desc.Digest)
+	if err == nil {
+		s.forget()
+		return nil
 	}
-	c := call{
-		method: http.MethodPost, path: "/v2/" + repo + "/blobs/uploads/",
-		query:  url.Values{"mount": {string(dgst)}, "from": {from}},
-		scopes: append(push(repo), auth.Scope(from, "pull")),
-		want:   []int{http.StatusCreated, http.StatusAccepted}, absent: orlop.ErrBlobUnknown,
-	}
-	resp, err := r.send(ctx, c)
-	if err != nil {
-		return mountError(err)
-	}
-	if resp.StatusCode == http.StatusCreated {
-		return drop(resp)
-	}
-	s := &session{r: r, repo: repo} // the registry offers an ordinary upload instead
-	if err := s.began(c, resp); err == nil {
+	if !p.kept || refusesUpload(err) {
+		s.forget()
 		s.abandon(ctx)
 	}
-	return orlop.ErrBlobUnknown.With(fmt.Sprintf("blob %s cannot be mounted from %s", dgst, from))
+	return fmt.Errorf("push blob %s: %w", p.desc.Digest, err)
 }
 
-// mountError turns every refusal into ErrBlobUnknown: who may not read the
-// other repository can still push the blob.
-func mountError(err error) error {
-	e, ok := errors.AsType[*orlop.Error](err)
-	failed := e != nil && e.HTTPStatus() >= http.StatusInternalServerError && e.Code != orlop.CodeUnsupported
-	if !ok || failed || errors.Is(err, orlop.ErrTooManyRequests) {
-		return err
+// refusesUpload tells whether an error means that a session is of no use any
+// more, rather than that it could not be reached, or not by this caller.
+func refusesUpload(err error) bool {
+	for _, bad := range []error{orlop.ErrDigestInvalid, orlop.ErrSizeInvalid, orlop.ErrUploadInvalid, orlop.ErrUploadUnknown} {
+		if errors.Is(err, bad) {
+			return true
+		}
 	}
-	return orlop.ErrBlobUnknown.With("the blob cannot be mounted: " + err.Error())
+	code := status(err)
+	return code >= 400 && code < 500 && !ofCaller(code)
 }

@@ -23,12 +23,15 @@ type Registry struct {
 
 	referrersAPI atomic.Int32 // what is known: see referrers.go
 	twoStep      atomic.Bool  // the registry takes no blob by one POST
+	noBareMount  atomic.Bool  // the registry takes no mount without a repository to mount from
+	uploads      sync.Map     // of uploadKey: those that Options.Uploads remembers for this process
 	tagMu        sync.Mutex   // held while a fallback tag is read and written
 }
 
 var (
 	_ orlop.Registry     = (*Registry)(nil)
 	_ orlop.DigestPusher = (*Registry)(nil)
+	_ orlop.MountPusher  = (*Registry)(nil)
 )
 
 // New returns the registry at host[:port]. The name docker.io stands for

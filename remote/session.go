@@ -24,15 +24,12 @@ type session struct {
 	offset   int64    // how many bytes the registry has
 	chunkMin int64    // least size of a chunk but the last, in bytes; 0: any
 	done     bool
+
+	blob  digest.Digest // under which Options.Uploads remembers it; empty: not
+	noted string        // the id that it remembers
 }
 
-// start opens an upload session.
-func (r *Registry) start(ctx context.Context, repo string) (*session, error) {
-	s := &session{r: r, repo: repo}
-	return s, s.restart(ctx)
-}
-
-// restart opens a new session in place of one that cannot go on.
+// restart opens a session, in place of one that cannot go on if there is one.
 func (s *session) restart(ctx context.Context) error {
 	c := call{
 		method: http.MethodPost, path: "/v2/" + s.repo + "/blobs/uploads/", scopes: push(s.repo),
@@ -90,6 +87,7 @@ func (s *session) began(c call, resp *http.Response) error {
 	}
 	s.location = location
 	s.chunkMin, _ = parseOffset(resp.Header.Get("OCI-Chunk-Min-Length")) // 0 if absent
+	s.note()
 	return nil
 }
 
@@ -108,10 +106,12 @@ func (s *session) moved(resp *http.Response) error {
 		return nil
 	}
 	location, err := s.r.follow(resp, target)
-	if err == nil {
-		s.location = location
+	if err != nil {
+		return err
 	}
-	return err
+	s.location = location
+	s.note()
+	return nil
 }
 
 // status asks how far the session has come.
