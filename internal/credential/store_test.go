@@ -233,9 +233,7 @@ func TestMalformedFile(t *testing.T) {
 }
 
 func TestDefaultPath(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("DOCKER_CONFIG", "")
-	t.Setenv("HOME", dir)
+	dir := home(t)
 	if err := open(t).Put(t.Context(), "reg.example", auth.Credential{Username: "u", Password: "p"}); err != nil {
 		t.Fatal(err)
 	}
