@@ -61,7 +61,7 @@ func (o *baseResolveOptions) validate() error {
 }
 
 func newCopyCommand(env *Env) *cobra.Command {
-	opts := copyOptions{concurrencyOptions: concurrencyOptions{usual: 3}}
+	var opts copyOptions
 	opts.from.prepare("from-")
 	opts.to.prepare("to-")
 	opts.ends = []*remoteOptions{&opts.from.remoteOptions, &opts.to.remoteOptions}
@@ -195,14 +195,10 @@ func (c *copying) run(ctx context.Context, env *Env) error {
 
 func (c *copying) copy(ctx context.Context, moved *transfers) error {
 	ctx = auth.WithScopes(ctx, c.to.host(), auth.Scope(c.to.repo, "pull", "push"))
-	info, err := orlop.ParseManifest(c.root.Descriptor.MediaType, c.root.Raw)
-	if err != nil {
-		return err
-	}
 	src := rooted{c.from.Registry, c.root}
-	_, err = orlop.Copy(ctx, c.to.Registry, c.to.repo, src, c.from.repo, string(c.root.Descriptor.Digest), orlop.CopyOptions{
+	_, err := orlop.Copy(ctx, c.to.Registry, c.to.repo, src, c.from.repo, string(c.root.Descriptor.Digest), orlop.CopyOptions{
 		Tags:        c.to.tags,
-		Concurrency: c.opts.forBlobs(info.Blobs()),
+		Concurrency: c.opts.concurrency,
 		MountFrom:   c.mountFrom(),
 		Force:       c.opts.force,
 		Referrers:   c.opts.recursive,

@@ -1,54 +1,82 @@
 package cli
 
 import (
+	"context"
 	"errors"
-	"iter"
 
 	"github.com/spf13/pflag"
-
-	"github.com/orlop/orlop"
 )
 
 // concurrencyOptions say how many transfers are under way at once.
 type concurrencyOptions struct {
-	usual       int // without the flag; set before addFlags
-	concurrency int
+	concurrency int // 0 if it was not given: many small ones, few large ones
 
 	flags *pflag.FlagSet // to tell whether the flag was given
 }
 
-// Small blobs cost round trips rather than bandwidth.
-const (
-	smallBlob       = 256 << 10 // bytes, on average
-	manySmallAtOnce = 16
-)
-
 func (o *concurrencyOptions) addFlags(fs *pflag.FlagSet) {
 	o.flags = fs
-	fs.IntVar(&o.concurrency, "concurrency", o.usual, "transfers at once; if not given, more where files are small")
+	fs.IntVar(&o.concurrency, "concurrency", 0, "transfers at once (default: many small ones, few large ones)")
 }
 
 func (o *concurrencyOptions) validate() error {
-	if o.concurrency < 1 {
+	if o.concurrency < 1 && o.flags.Changed("concurrency") {
 		return errors.New("--concurrency must be at least 1")
 	}
 	return nil
 }
 
-// forBlobs returns how many of these blobs to move at once.
-func (o *concurrencyOptions) forBlobs(blobs iter.Seq[orlop.Descriptor]) int {
-	if o.flags.Changed("concurrency") {
-		return o.concurrency
-	}
-	var n, total int64
-	for b := range blobs {
-		n, total = n+1, total+max(b.Size, 0)
-		if total < 0 { // sizes are what a stranger says
-			return o.concurrency
+// What is under way at once where --concurrency was not given: small blobs cost
+// round trips, of which many can overlap; large ones cost bandwidth, which a few
+// fill.
+const (
+	fewAtOnce   = 3        // however large
+	manyAtOnce  = 32       // however small
+	bytesAtOnce = 16 << 20 // of more than a few
+)
+
+// inFlight bounds the transfers that are under way at once. One goroutine
+// starts them, any may end them.
+type inFlight struct {
+	limit int        // a fixed number; 0 adapts to the sizes
+	ended chan int64 // sizes of transfers that ended
+
+	n     int   // under way
+	bytes int64 // of which this is the size
+}
+
+func newInFlight(limit int) *inFlight {
+	return &inFlight{limit: limit, ended: make(chan int64, max(limit, manyAtOnce))}
+}
+
+// start waits until there is room for a transfer of size bytes.
+func (f *inFlight) start(ctx context.Context, size int64) error {
+	size = counted(size)
+	for !f.room(size) {
+		select {
+		case done := <-f.ended:
+			f.n, f.bytes = f.n-1, f.bytes-done
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	if n > 0 && total/n <= smallBlob {
-		return max(o.concurrency, manySmallAtOnce)
+	f.n, f.bytes = f.n+1, f.bytes+size
+	return nil
+}
+
+// end makes room again for what start was told.
+func (f *inFlight) end(size int64) { f.ended <- counted(size) }
+
+// counted is what a size counts as. A stranger tells it, so it may be anything,
+// and no sum must overflow.
+func counted(size int64) int64 { return min(max(size, 0), bytesAtOnce) }
+
+func (f *inFlight) room(size int64) bool {
+	switch {
+	case f.limit > 0:
+		return f.n < f.limit
+	case f.n < fewAtOnce:
+		return true
 	}
-	return o.concurrency
+	return f.n < manyAtOnce && f.bytes+size <= bytesAtOnce
 }

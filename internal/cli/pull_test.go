@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -71,9 +72,9 @@ func (a artifacts) manifest(subject *ocispec.Descriptor, layers []ocispec.Descri
 	}, ocispec.MediaTypeImageManifest, tags...)
 }
 
-func (a artifacts) index(tag string, manifests ...ocispec.Descriptor) {
+func (a artifacts) index(tag string, manifests ...ocispec.Descriptor) ocispec.Descriptor {
 	a.t.Helper()
-	a.push(ocispec.Index{
+	return a.push(ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: manifests,
 	}, ocispec.MediaTypeImageIndex, tag)
 }
@@ -128,7 +129,8 @@ func TestPullWithoutNames(t *testing.T) {
 	a.manifest(nil, []ocispec.Descriptor{a.blob("named", "a.txt"), a.blob("nameless", "")}, "mixed")
 	code, stdout, _ := a.pull("lay:mixed")
 	if code != 0 || !strings.Contains(stdout, "Skipped     "+digest.FromString("nameless").Encoded()[:12]+" text/plain\n") ||
-		!strings.Contains(stdout, "\nSkipped pulling layers without file name in \"org.opencontainers.image.title\"\nDigest: sha256:") {
+		!strings.HasSuffix(stdout, "\nSkipped pulling layers without file name in \"org.opencontainers.image.title\"\n"+
+			"Use 'orlop copy lay:mixed --to-oci-layout <layout-dir>' to pull all layers.\n") {
 		t.Errorf("exit code %d, output\n%s", code, stdout)
 	}
 	a.wantFile("a.txt", "named")
@@ -179,11 +181,30 @@ func TestPullEscapesNames(t *testing.T) {
 
 // TestPullMany: an index that leads to very many manifests ends in an error.
 func TestPullMany(t *testing.T) {
-	a := newArtifacts(t)
-	p := newPuller(&pullOptions{}, &target{typed: "x"}, nil)
-	p.manifests = make([]orlop.Descriptor, maxManifests)
-	err := p.descend(t.Context(), orlop.ManifestInfo{Children: []orlop.Descriptor{a.blob("x", "")}})
-	if err == nil || !strings.Contains(err.Error(), "more than 10000 manifests") {
+	c := newCollector(&target{typed: "x"}, nil)
+	nodes := make([]node, maxManifests+1)
+	for i := range nodes {
+		nodes[i].desc.Digest = digest.FromString(strconv.Itoa(i))
+	}
+	if _, err := c.unseen(nodes); err == nil || !strings.Contains(err.Error(), "more than 10000") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestPullDeep: indexes in indexes end in an error too.
+func TestPullDeep(t *testing.T) {
+	a := newArtifacts(t)
+	d := a.manifest(nil, []ocispec.Descriptor{a.blob("x", "x.txt")})
+	for i := range maxDepth + 2 {
+		if i == maxDepth-2 {
+			a.index("deep", d)
+		}
+		d = a.index("deeper", d)
+	}
+	if code, _, stderr := a.pull("lay:deep"); code != 0 {
+		t.Errorf("exit code %d, errors %q", code, stderr)
+	}
+	if code, _, stderr := a.pull("lay:deeper"); code != exitFailed || !strings.Contains(stderr, "more than 64 deep") {
+		t.Errorf("exit code %d, errors %q", code, stderr)
 	}
 }

@@ -26,7 +26,7 @@ type pushOptions struct {
 }
 
 func newPushCommand(env *Env) *cobra.Command {
-	opts := pushOptions{concurrencyOptions: concurrencyOptions{usual: 5}}
+	var opts pushOptions
 	cmd := &cobra.Command{
 		Use:   "push [flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]",
 		Short: "Push files to a registry or an OCI image layout",
@@ -116,7 +116,7 @@ func push(
 		p.Note("Uploading", "empty artifact")
 	}
 	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
-	o.Concurrency = c.forBlobs(slices.Values(src.Layers()))
+	o.Concurrency = c.concurrency
 	o.Progress = uploads(p)
 	_, err = orlop.Copy(ctx, t.Registry, t.repo, src, "", string(m.Descriptor.Digest), o)
 	return m, err
