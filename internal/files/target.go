@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/ref"
@@ -70,8 +73,9 @@ func OpenTarget(dir string, o TargetOptions) (*Target, error) {
 // Close releases the directory.
 func (t *Target) Close() error { return t.root.Close() }
 
-// Restore writes the content that desc describes under the name, its title. A
-// directory is unpacked if the annotations of desc say so. The content is
+// Restore writes the content that desc describes under the name, which is its
+// title or another. A directory is unpacked if the annotations of desc say so;
+// the names in it begin with the title. The content is
 // verified before it gets its name; on failure what was there stays. A cut
 // stream is opened again where it broke. Content that is not what desc
 // describes fails with orlop.ErrDamaged.
@@ -99,7 +103,7 @@ func (t *Target) restore(ctx context.Context, name string, desc orlop.Descriptor
 	d := download{desc: desc, open: open}
 	if unpack {
 		path := p.path + string(filepath.Separator)
-		return Restored{Path: path}, p.hint(t.unpack(ctx, p, name, d))
+		return Restored{Path: path}, p.hint(t.unpack(ctx, p, cmp.Or(desc.Annotations[ocispec.AnnotationTitle], name), d))
 	}
 	existed, err := t.restoreFile(ctx, p, d)
 	return Restored{Path: p.path, Existed: existed}, p.hint(err)
