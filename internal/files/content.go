@@ -21,7 +21,15 @@ var ErrChanged = errors.New("the file changed while it was pushed")
 // content is where the bytes of a blob are. It may be opened several times at
 // once.
 type content interface {
-	open() (handle, error)
+	open(ctx context.Context) (handle, error)
+}
+
+// closeContent gives back what c holds. c may be nil.
+func closeContent(c content) error {
+	if closer, ok := c.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
 }
 
 // handle reads content. unchanged tells whether the content is still what it
@@ -35,7 +43,7 @@ type handle interface {
 // memory is content in memory.
 type memory []byte
 
-func (m memory) open() (handle, error) { return memoryHandle{bytes.NewReader(m)}, nil }
+func (m memory) open(context.Context) (handle, error) { return memoryHandle{bytes.NewReader(m)}, nil }
 
 type memoryHandle struct{ *bytes.Reader }
 
@@ -48,7 +56,7 @@ type diskFile struct {
 	info fs.FileInfo // when it was hashed
 }
 
-func (d diskFile) open() (handle, error) {
+func (d diskFile) open(context.Context) (handle, error) {
 	f, err := os.Open(d.path)
 	if err != nil {
 		return nil, err
@@ -78,17 +86,13 @@ func (h diskHandle) unchanged() error {
 	return nil
 }
 
-// hashFile reads a file for its digest.
-func hashFile(ctx context.Context, path string, read tally) (diskFile, digest.Digest, error) {
+// hashFile reads a file, which info is about, for its digest.
+func hashFile(ctx context.Context, path string, info fs.FileInfo, read tally) (diskFile, digest.Digest, error) {
 	none := diskFile{}
-	info, err := os.Stat(path)
-	if err != nil {
-		return none, "", err
-	}
 	if !info.Mode().IsRegular() { // before it is opened: a pipe would block
 		return none, "", fmt.Errorf("%s is not a regular file", path)
 	}
-	h, err := diskFile{path, info}.open()
+	h, err := diskFile{path, info}.open(ctx)
 	if err != nil {
 		return none, "", err
 	}

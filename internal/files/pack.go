@@ -2,147 +2,134 @@ package files
 
 import (
 	"archive/tar"
-	"bufio"
-	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
 
-// packedDir is a directory as a gzipped tar in a temporary file.
-type packedDir struct {
-	file      *os.File
-	path      string // of the file, "" if it has no name any more
-	digest    digest.Digest
-	size      int64
+// packer packs one directory.
+type packer struct {
+	dir, title   string
+	compression  string
+	reproducible bool
+	epoch        time.Time
+	read         tally // of the tar
+}
+
+// packed is a packed directory.
+type packed struct {
+	spooled
 	tarDigest digest.Digest // of the tar before compression
 }
 
-func (p *packedDir) open() (handle, error) { return packedHandle{p.file}, nil }
+// pack packs the directory into s as ORAS does, so that the same tree gives the
+// same digest: in the order of names, each below title, without owners, with
+// permissions and times.
+func (p *packer) pack(ctx context.Context, s *spool) (packed, error) {
+	plain := digest.SHA256.Digester()
+	if err := p.write(ctx, s, plain.Hash()); err != nil {
+		return packed{}, errors.Join(err, s.abort())
+	}
+	r, err := s.finish()
+	return packed{r, plain.Digest()}, err
+}
 
-// remove removes the temporary file.
-func (p *packedDir) remove() error {
-	err := p.file.Close()
-	if p.path != "" {
-		err = errors.Join(err, os.Remove(p.path))
+// write writes the archive to w, and the tar before compression to plain.
+func (p *packer) write(ctx context.Context, w, plain io.Writer) error {
+	codec, err := newCodec(p.compression)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(p.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	blocks := newBlockWriter(codec, w, plain)
+	err = p.writeTar(ctx, io.MultiWriter(blocks, p.read.counter()), root)
+	if e := blocks.Close(); err == nil {
+		err = e
 	}
 	return err
 }
 
-// packedHandle reads the temporary file, which nobody else can reach.
-type packedHandle struct{ io.ReaderAt }
-
-func (packedHandle) Close() error     { return nil }
-func (packedHandle) unchanged() error { return nil }
-
-// packDirectory packs dir as ORAS does, so that the same tree gives the same
-// digest: in the order of names, each below title, without owners, with
-// permissions and times.
-func packDirectory(ctx context.Context, dir, title, tempDir string, read tally) (*packedDir, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	f, err := os.CreateTemp(tempDir, "orlop-*.tar.gz")
-	if err != nil {
-		return nil, err
-	}
-	p := &packedDir{file: f, path: f.Name()}
-	if os.Remove(p.path) == nil { // where the system allows it, nothing is left of a crash
-		p.path = ""
-	}
-	if err := p.write(ctx, root, title, read); err != nil {
-		return nil, errors.Join(err, p.remove())
-	}
-	return p, nil
-}
-
-func (p *packedDir) write(ctx context.Context, root *os.Root, title string, read tally) error {
-	packed, plain := digest.SHA256.Digester(), digest.SHA256.Digester()
-	buffered := bufio.NewWriterSize(io.MultiWriter(p.file, packed.Hash()), bufferSize)
-	gz := gzip.NewWriter(buffered)
-	if err := writeTar(ctx, io.MultiWriter(gz, plain.Hash(), read.counter()), root, title); err != nil {
-		return err
-	}
-	if err := errors.Join(gz.Close(), buffered.Flush()); err != nil {
-		return err
-	}
-	info, err := p.file.Stat()
-	if err != nil {
-		return err
-	}
-	p.digest, p.size, p.tarDigest = packed.Digest(), info.Size(), plain.Digest()
-	return nil
-}
-
-func writeTar(ctx context.Context, w io.Writer, root *os.Root, title string) error {
+func (p *packer) writeTar(ctx context.Context, w io.Writer, root *os.Root) error {
 	tw := tar.NewWriter(w)
-	err := fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
-		if err == nil {
-			err = writeEntry(ctx, tw, root, name, title)
+	for n, err := range readTree(ctx, root) {
+		if err != nil {
+			return err
 		}
-		return err
-	})
-	if err != nil {
-		return err
+		if err := p.writeNode(ctx, tw, n); err != nil {
+			return err
+		}
 	}
 	return tw.Close()
 }
 
-func writeEntry(ctx context.Context, tw *tar.Writer, root *os.Root, name, title string) error {
-	info, err := root.Lstat(name)
-	if err != nil {
-		return err
-	}
-	if info.Mode()&fs.ModeSocket != 0 {
+func (p *packer) writeNode(ctx context.Context, tw *tar.Writer, n *node) error {
+	if n.info.Mode()&fs.ModeSocket != 0 {
 		return nil // a tar cannot hold it
 	}
-	h, err := header(root, name, info)
+	h, err := p.header(n)
 	if err != nil {
-		return err
+		return named(n.name, err)
 	}
-	h.Name = path.Join(title, name)
 	if err := tw.WriteHeader(h); err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() {
+	if !n.info.Mode().IsRegular() {
 		return nil
 	}
-	return writeFile(ctx, tw, root, name, h.Size)
+	if err := n.writeTo(ctx, tw); errors.Is(err, ErrChanged) {
+		return named(n.name, err)
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
-func header(root *os.Root, name string, info fs.FileInfo) (*tar.Header, error) {
-	var link string
-	if info.Mode()&fs.ModeSymlink != 0 {
-		var err error
-		if link, err = root.Readlink(name); err != nil {
-			return nil, err
-		}
-	}
-	h, err := tar.FileInfoHeader(info, link)
+func (p *packer) header(n *node) (*tar.Header, error) {
+	h, err := tar.FileInfoHeader(ownerless{n.info}, n.link)
 	if err != nil {
 		return nil, err
 	}
-	h.Uid, h.Gid, h.Uname, h.Gname = 0, 0, "", ""
+	h.Name = path.Join(p.title, n.name)
+	h.Uid, h.Gid = 0, 0
+	if p.reproducible {
+		h.Mode = plainMode(n.info.Mode())
+		h.ModTime, h.AccessTime, h.ChangeTime = p.epochOr1970(), time.Time{}, time.Time{}
+	} else if !p.epoch.IsZero() && h.ModTime.After(p.epoch) {
+		h.ModTime = p.epoch
+	}
 	return h, nil
 }
 
-func writeFile(ctx context.Context, tw *tar.Writer, root *os.Root, name string, size int64) error {
-	f, err := root.Open(name)
-	if err != nil {
-		return err
+func (p *packer) epochOr1970() time.Time {
+	if p.epoch.IsZero() {
+		return time.Unix(0, 0)
 	}
-	defer f.Close()
-	n, err := copyBuffer(ctx, tw, f)
-	if errors.Is(err, tar.ErrWriteTooLong) || err == nil && n != size {
-		return fmt.Errorf("%s: %w", name, ErrChanged)
-	}
-	return err
+	return p.epoch
 }
+
+// plainMode returns the permissions that a file has on any machine.
+func plainMode(mode fs.FileMode) int64 {
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return 0o777
+	case mode.IsDir(), mode&0o111 != 0:
+		return 0o755
+	}
+	return 0o644
+}
+
+// ownerless is a FileInfo whose owner tar.FileInfoHeader does not look up.
+type ownerless struct{ fs.FileInfo }
+
+func (ownerless) Uname() (string, error) { return "", nil }
+func (ownerless) Gname() (string, error) { return "", nil }

@@ -60,7 +60,7 @@ func (s *Source) OpenBlob(ctx context.Context, _ string, dgst digest.Digest, off
 	if n < 0 || n > size-off {
 		n = size - off
 	}
-	h, err := b.content.open()
+	h, err := b.content.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,11 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"runtime"
@@ -43,7 +43,7 @@ type LoadOptions struct {
 	// OnFile, if set, is called with each title, in order, by one goroutine.
 	OnFile func(title string)
 	// OnRead, if set, is called when the reading of a file begins, with its size,
-	// or the packing of a directory, with size -1. What it returns is told how
+	// or with size -1 that of a directory or of Stdin. What it returns is told how
 	// many bytes have been read, and the end. It may be called concurrently.
 	OnRead func(title string, size int64) (read func(n int64), end func())
 	// TempDir is where packed directories are kept; "" is os.TempDir().
@@ -70,13 +70,6 @@ type LoadOptions struct {
 	StdinTitle string
 }
 
-// Kinds of compression.
-const (
-	Gzip = "gzip"
-	Zstd = "zstd"
-	None = "none"
-)
-
 // Source is a set of files, and the manifest made of them, as an orlop.Reader.
 // It ignores repository names. It may be used concurrently.
 type Source struct {
@@ -86,13 +79,14 @@ type Source struct {
 	mu       sync.Mutex // guards what is below
 	blobs    map[digest.Digest]blob
 	manifest orlop.Manifest
-	packed   []*packedDir
+	contents []content // to be closed
 }
 
 // blob is content and how it is described.
 type blob struct {
-	desc    orlop.Descriptor
-	content content
+	desc        orlop.Descriptor
+	content     content
+	annotations map[string]string // for a layer, besides those of the user
 }
 
 // Load reads the files once, to know their digests; directories it packs into
@@ -118,13 +112,17 @@ func (s *Source) titles(args []Arg) ([]string, error) {
 			absolute = append(absolute, a.Path)
 		}
 		title := titleOf(a.Path, windows)
+		if s.isStdin(a) {
+			title = s.options.StdinTitle
+		}
 		if other := s.annotations(a, title)[ocispec.AnnotationTitle]; other != "" {
 			title = other
 		}
-		if seen[title] {
-			return nil, fmt.Errorf("%s: duplicate name", title)
+		name := cmp.Or(title, a.Path)
+		if seen[name] {
+			return nil, fmt.Errorf("%s: duplicate name", name)
 		}
-		titles[i], seen[title] = title, true
+		titles[i], seen[name] = title, true
 	}
 	if absolute != nil {
 		return nil, fmt.Errorf("absolute file paths are refused, for a pull would write to them; "+
@@ -173,47 +171,56 @@ func (s *Source) concurrency() int {
 
 // loadOne reads a file or packs a directory and returns its layer.
 func (s *Source) loadOne(ctx context.Context, a Arg, title string) (orlop.Descriptor, error) {
-	info, err := os.Stat(a.Path)
-	if err != nil {
-		return orlop.Descriptor{}, err
-	}
-	b, err := s.contentOf(ctx, a, title, info)
+	b, err := s.loadContent(ctx, a, title)
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
 	s.add(b)
 	desc := b.desc
-	desc.Annotations = map[string]string{ocispec.AnnotationTitle: title}
-	if p, ok := b.content.(*packedDir); ok {
-		desc.Annotations[AnnotationDigest] = p.tarDigest.String()
-		desc.Annotations[AnnotationUnpack] = "true"
+	desc.Annotations = map[string]string{}
+	if title != "" {
+		desc.Annotations[ocispec.AnnotationTitle] = title
 	}
+	maps.Copy(desc.Annotations, b.annotations)
 	maps.Copy(desc.Annotations, s.annotations(a, title))
 	return desc, nil
 }
 
-func (s *Source) contentOf(ctx context.Context, a Arg, title string, info fs.FileInfo) (blob, error) {
-	size := info.Size()
-	if info.IsDir() {
-		size = -1
+// loadContent reads a file, a directory or standard input.
+func (s *Source) loadContent(ctx context.Context, a Arg, title string) (blob, error) {
+	if s.isStdin(a) {
+		return s.loadStdin(ctx, a, title)
 	}
-	read, end := s.onRead(title, size)
-	defer end()
-	if info.IsDir() {
-		p, err := packDirectory(ctx, a.Path, title, s.options.TempDir, read)
-		if err != nil {
-			return blob{}, fmt.Errorf("pack the directory %s: %w", a.Path, err)
-		}
-		s.mu.Lock()
-		s.packed = append(s.packed, p)
-		s.mu.Unlock()
-		return describe(p, a.MediaType, ocispec.MediaTypeImageLayerGzip, p.digest, p.size), nil
-	}
-	f, dgst, err := hashFile(ctx, a.Path, read)
+	info, err := os.Stat(a.Path)
 	if err != nil {
 		return blob{}, err
 	}
-	return describe(f, a.MediaType, ocispec.MediaTypeImageLayer, dgst, f.info.Size()), nil
+	if info.IsDir() {
+		return s.loadDirectory(ctx, a, title)
+	}
+	read, end := s.onRead(title, info.Size())
+	defer end()
+	f, dgst, err := hashFile(ctx, a.Path, info, read)
+	if err != nil {
+		return blob{}, err
+	}
+	return describe(f, a.MediaType, ocispec.MediaTypeImageLayer, dgst, info.Size()), nil
+}
+
+func (s *Source) loadDirectory(ctx context.Context, a Arg, title string) (blob, error) {
+	read, end := s.onRead(title, -1)
+	defer end()
+	compression := cmp.Or(s.options.Compression, Gzip)
+	p, err := s.packDirectory(ctx, &packer{
+		dir: a.Path, title: title, compression: compression,
+		reproducible: s.options.Reproducible, epoch: s.options.Epoch, read: read,
+	})
+	if err != nil {
+		return blob{}, err
+	}
+	b := describe(p.content, a.MediaType, mediaTypes[compression], p.digest, p.size)
+	b.annotations = map[string]string{AnnotationDigest: p.tarDigest.String(), AnnotationUnpack: "true"}
+	return b, nil
 }
 
 func (s *Source) onRead(title string, size int64) (read tally, end func()) {
@@ -234,11 +241,15 @@ func (s *Source) add(b blob) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.blobs[b.desc.Digest] = b
+	s.contents = append(s.contents, b.content)
 }
 
-// Sent tells whether a blob was sent to the destination while it was packed.
+// Sent tells whether a blob was sent to the destination while it was read, as
+// LoadOptions.Upload allows.
 func (s *Source) Sent(dgst digest.Digest) bool {
-	return false
+	b, err := s.blob(dgst)
+	_, ok := b.content.(*sent)
+	return ok && err == nil
 }
 
 // Layers returns the descriptors of the files in the order of the arguments.
@@ -256,7 +267,11 @@ func (s *Source) AddBlob(data []byte, desc orlop.Descriptor) {
 func (s *Source) AddConfig(path, mediaType string) (orlop.Descriptor, error) {
 	b := describe(memory(nil), mediaType, DefaultConfigType, digest.FromBytes(nil), 0)
 	if !isNull(path) {
-		f, dgst, err := hashFile(context.Background(), path, nothing)
+		info, err := os.Stat(path)
+		if err != nil {
+			return orlop.Descriptor{}, err
+		}
+		f, dgst, err := hashFile(context.Background(), path, info, nothing)
 		if err != nil {
 			return orlop.Descriptor{}, err
 		}
@@ -279,9 +294,9 @@ func (s *Source) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for _, p := range s.packed {
-		errs = append(errs, p.remove())
+	for _, c := range s.contents {
+		errs = append(errs, closeContent(c))
 	}
-	s.packed = nil
+	s.contents = nil
 	return errors.Join(errs...)
 }
