@@ -160,11 +160,11 @@ func (r *Registry) PushBlob(_ context.Context, repo string, desc orlop.Descripto
 	if desc.Size < 0 {
 		return orlop.ErrSizeInvalid
 	}
-	d, err := r.writable()
+	s, err := r.writable()
 	if err != nil {
 		return err
 	}
-	if err := d.writeBlob(desc, content); err != nil {
+	if err := s.writeBlob(desc, content); err != nil {
 		return fmt.Errorf("push blob %s: %w", desc.Digest, err)
 	}
 	return nil
@@ -177,21 +177,27 @@ func (d *dir) writeBlob(desc orlop.Descriptor, content io.Reader) error {
 	if err != nil {
 		return err
 	}
-	h := desc.Digest.Algorithm().Hash()
-	buf := make([]byte, max(1, min(desc.Size, bufferSize)))
-	n, err := io.CopyBuffer(io.MultiWriter(f, h), io.LimitReader(content, desc.Size), buf)
-	switch {
-	case err != nil:
-		err = full(err)
-	case n != desc.Size:
-		err = orlop.ErrSizeInvalid.With(fmt.Sprintf("the blob has %d bytes, not %d", n, desc.Size))
-	case digest.NewDigest(desc.Digest.Algorithm(), h) != desc.Digest:
-		err = orlop.ErrDigestInvalid
-	}
-	if err != nil {
+	if err := copyBlob(f, desc, content); err != nil {
 		return d.drop(f, temp, err)
 	}
 	return d.place(f, temp, blobPath(desc.Digest))
+}
+
+// copyBlob writes content to w and fails unless it has the right size and
+// digest.
+func copyBlob(w io.Writer, desc orlop.Descriptor, content io.Reader) error {
+	h := desc.Digest.Algorithm().Hash()
+	buf := make([]byte, max(1, min(desc.Size, bufferSize)))
+	n, err := io.CopyBuffer(io.MultiWriter(w, h), io.LimitReader(content, desc.Size), buf)
+	switch {
+	case err != nil:
+		return full(err)
+	case n != desc.Size:
+		return orlop.ErrSizeInvalid.With(fmt.Sprintf("the blob has %d bytes, not %d", n, desc.Size))
+	case digest.NewDigest(desc.Digest.Algorithm(), h) != desc.Digest:
+		return orlop.ErrDigestInvalid
+	}
+	return nil
 }
 
 // MountBlob succeeds if the blob is in the layout, whatever from is.
@@ -211,15 +217,13 @@ func (r *Registry) DeleteBlob(_ context.Context, repo string, dgst digest.Digest
 	if err := check(repo, dgst); err != nil {
 		return err
 	}
-	d, err := r.writable()
+	d, err := r.directory()
 	if err != nil {
 		return err
 	}
-	index, err := r.currentIndex()
-	if err != nil {
+	if _, ok, err := r.find(string(dgst)); err != nil {
 		return err
-	}
-	if _, ok := index.entries[dgst]; ok {
+	} else if ok {
 		return unknown(fs.ErrNotExist, orlop.ErrBlobUnknown, dgst)
 	}
 	return unknown(d.remove(blobPath(dgst)), orlop.ErrBlobUnknown, dgst)

@@ -3,7 +3,6 @@ package layout
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +22,8 @@ import (
 const (
 	ingestDir = "ingest" // files that are being written; others use the same
 	lockFile  = "index.json.lock"
+	// layoutFile is the content of the file oci-layout.
+	layoutFile = `{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion + `"}`
 	// staleAfter is how old a file in ingest is that nobody writes any more.
 	staleAfter = 7 * 24 * time.Hour
 )
@@ -54,14 +55,15 @@ func (d *dir) create() error {
 		return err
 	}
 	defer unlock()
-	empty := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
-	empty.SchemaVersion = 2
+	index, err := marshalIndex(emptyIndex())
+	if err != nil {
+		return err
+	}
 	for _, f := range []struct {
 		name    string
-		content any
+		content []byte
 	}{
-		{ocispec.ImageIndexFile, empty},
-		{ocispec.ImageLayoutFile, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}},
+		{ocispec.ImageIndexFile, index}, {ocispec.ImageLayoutFile, []byte(layoutFile)},
 	} {
 		if _, err := d.stat(f.name); !errors.Is(err, fs.ErrNotExist) {
 			if err != nil {
@@ -69,11 +71,7 @@ func (d *dir) create() error {
 			}
 			continue
 		}
-		raw, err := json.Marshal(f.content)
-		if err == nil {
-			err = d.write(f.name, raw)
-		}
-		if err != nil {
+		if err := d.write(f.name, f.content); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,15 @@ type files interface {
 	// stat is open without opening.
 	stat(name string) (stamp, error)
 	io.Closer
+}
+
+// store is files that can be written to.
+type store interface {
+	files
+	// writeBlob writes content to its place if it has the right size and digest.
+	writeBlob(desc orlop.Descriptor, content io.Reader) error
+	// commit adds manifests and names to index.json.
+	commit(ctx context.Context, pushed *names) error
 }
 
 // file is a file open for reading.

@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop"
@@ -17,9 +14,8 @@ import (
 // index is index.json as read at one time. It is not changed afterwards.
 type index struct {
 	stamp
-	doc     ocispec.Index
-	tags    map[string]orlop.Descriptor
-	entries map[digest.Digest]orlop.Descriptor
+	doc ocispec.Index
+	*names
 }
 
 // racy is the age below which a file may be changed again without its time
@@ -55,7 +51,7 @@ func readIndex(f files, st stamp) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &index{stamp: st, tags: map[string]orlop.Descriptor{}, entries: map[digest.Digest]orlop.Descriptor{}}
+	i := &index{stamp: st, names: newNames()}
 	if err := json.Unmarshal(raw, &i.doc); err != nil {
 		return nil, fmt.Errorf("%s: %w", ocispec.ImageIndexFile, err)
 	}
@@ -64,7 +60,7 @@ func readIndex(f files, st stamp) (*index, error) {
 			return nil, fmt.Errorf("%s: %w", ocispec.ImageIndexFile, err)
 		}
 		desc := orlop.Descriptor{MediaType: entry.MediaType, Digest: entry.Digest, Size: entry.Size}
-		i.entries[entry.Digest] = desc
+		i.add(desc, nil)
 		if tag := entry.Annotations[ocispec.AnnotationRefName]; tag != "" {
 			i.tags[tag] = desc
 		}
@@ -74,24 +70,20 @@ func readIndex(f files, st stamp) (*index, error) {
 
 // changeIndex changes the entries of index.json, under the lock. If change
 // returns an error nothing is written.
-func (r *Registry) changeIndex(ctx context.Context, change func([]orlop.Descriptor) ([]orlop.Descriptor, error)) error {
-	return r.changeIndexAnd(ctx, change, func() error { return nil })
+func (d *dir) changeIndex(ctx context.Context, change func([]orlop.Descriptor) ([]orlop.Descriptor, error)) error {
+	return d.changeIndexAnd(ctx, change, func() error { return nil })
 }
 
 // changeIndexAnd is changeIndex and then, still under the lock, after.
-func (r *Registry) changeIndexAnd(
+func (d *dir) changeIndexAnd(
 	ctx context.Context, change func([]orlop.Descriptor) ([]orlop.Descriptor, error), after func() error,
 ) error {
-	d, err := r.writable()
-	if err != nil {
-		return err
-	}
 	unlock, err := d.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	current, err := readIndex(r.files, stamp{})
+	current, err := readIndex(d, stamp{})
 	if err != nil {
 		return err
 	}
@@ -99,15 +91,9 @@ func (r *Registry) changeIndexAnd(
 	if doc.Manifests, err = change(doc.Manifests); err != nil {
 		return err
 	}
-	if doc.Manifests == nil {
-		doc.Manifests = []orlop.Descriptor{} // it is required
-	}
-	raw, err := json.Marshal(doc)
+	raw, err := marshalIndex(doc)
 	if err != nil {
 		return err
-	}
-	if len(raw) > maxIndexFile {
-		return fmt.Errorf("%s would have %d bytes: %w", ocispec.ImageIndexFile, len(raw), orlop.ErrTooLarge)
 	}
 	if err := d.write(ocispec.ImageIndexFile, raw); err != nil {
 		return fmt.Errorf("write %s: %w", ocispec.ImageIndexFile, err)
@@ -115,47 +101,50 @@ func (r *Registry) changeIndexAnd(
 	return after()
 }
 
-// withTags returns entries in which the tags name desc, and desc has an entry
-// even if there are none.
-func withTags(entries []orlop.Descriptor, desc orlop.Descriptor, tags []string) []orlop.Descriptor {
-	tags = slices.Compact(slices.Sorted(slices.Values(tags)))
-	entries = withoutTags(entries, func(tag string, _ digest.Digest) bool { return slices.Contains(tags, tag) })
-	if len(tags) == 0 {
-		if slices.ContainsFunc(entries, func(e orlop.Descriptor) bool { return e.Digest == desc.Digest }) {
-			return entries
-		}
-		return append(entries, desc)
+func marshalIndex(doc ocispec.Index) ([]byte, error) {
+	if doc.Manifests == nil {
+		doc.Manifests = []orlop.Descriptor{} // it is required
 	}
-	entries = slices.DeleteFunc(entries, func(e orlop.Descriptor) bool {
-		return e.Digest == desc.Digest && e.Annotations[ocispec.AnnotationRefName] == ""
-	})
-	for _, tag := range tags {
-		entry := desc
-		entry.Annotations = map[string]string{ocispec.AnnotationRefName: tag}
-		entries = append(entries, entry)
+	raw, err := json.Marshal(doc)
+	if err == nil && len(raw) > maxIndexFile {
+		err = fmt.Errorf("%s would have %d bytes: %w", ocispec.ImageIndexFile, len(raw), orlop.ErrTooLarge)
 	}
-	return entries
+	return raw, err
 }
 
-// withoutTags returns entries without the tags that drop selects. A manifest
-// that loses its last tag keeps an entry.
-func withoutTags(entries []orlop.Descriptor, drop func(tag string, dgst digest.Digest) bool) []orlop.Descriptor {
-	left := map[digest.Digest]int{}
-	for _, e := range entries {
-		left[e.Digest]++
+// emptyIndex is the index.json of a new layout.
+func emptyIndex() ocispec.Index {
+	empty := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex}
+	empty.SchemaVersion = 2
+	return empty
+}
+
+// find finds a manifest by a name or a digest in what was pushed or in
+// index.json.
+func (r *Registry) find(reference string) (orlop.Descriptor, bool, error) {
+	index, err := r.currentIndex()
+	if err != nil {
+		return orlop.Descriptor{}, false, err
 	}
-	var kept []orlop.Descriptor
-	for _, e := range entries {
-		tag := e.Annotations[ocispec.AnnotationRefName]
-		if tag != "" && drop(tag, e.Digest) {
-			if left[e.Digest] > 1 {
-				left[e.Digest]--
-				continue
-			}
-			e.Annotations = maps.Clone(e.Annotations)
-			delete(e.Annotations, ocispec.AnnotationRefName)
-		}
-		kept = append(kept, e)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if desc, ok := r.pending.find(reference); ok {
+		return desc, true, nil
 	}
-	return kept
+	desc, ok := index.find(reference)
+	return desc, ok, nil
+}
+
+// entries are the entries that index.json has, and those it will have.
+func (r *Registry) entries() ([]orlop.Descriptor, error) {
+	index, err := r.currentIndex()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending == nil {
+		return index.doc.Manifests, nil
+	}
+	return r.pending.merge(index.doc.Manifests), nil
 }

@@ -1,12 +1,13 @@
 // Package layout is an orlop.Registry in an OCI image layout
 // (image-layout.md of the image specification): a directory, or a tar file of
-// one, which is read-only.
+// one, which is read or is made anew.
 //
 // A layout holds one repository. Every repository name, the empty one too,
 // means that one; Repositories fails with orlop.ErrUnsupported.
 //
 // Every manifest that is pushed has an entry in index.json: one for each of its
 // tags, with the annotation org.opencontainers.image.ref.name, or one without.
+// A tag may be any name that the annotation allows; see ValidateName.
 // Of layouts that others made, manifests below an index are found as well.
 // Manifests lie among the blobs and can be read as such. Deleting removes the
 // file at once.
@@ -18,6 +19,7 @@
 package layout
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,10 +35,10 @@ import (
 
 // Registry is an OCI image layout. Its methods may be called concurrently.
 type Registry struct {
-	files files
-	dir   *dir // nil if the layout is read-only
+	files files // also a store if it can be written to
 
 	mu       sync.Mutex // guards what follows
+	pending  *names     // what a batch has put off; nil if there is none
 	index    *index     // as last read
 	parsed   map[digest.Digest]parsed
 	verified map[digest.Digest]stamp // blobs that have been read through
@@ -55,7 +57,7 @@ func Open(path string) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open layout: %w", err)
 	}
-	return newRegistry(d, d)
+	return newRegistry(d)
 }
 
 // Create opens the layout in a directory, and makes it if there is none.
@@ -71,7 +73,28 @@ func Create(path string) (*Registry, error) {
 		d.Close()
 		return nil, fmt.Errorf("create layout: %w", err)
 	}
-	return newRegistry(d, d)
+	return newRegistry(d)
+}
+
+// CreateTar makes a layout in a new tar file. Blobs and manifests are written
+// to a temporary file beside it as they come; Commit completes the file and
+// gives it its name, in place of one that was there, and Close without Commit
+// removes it. Then it is read-only. Upload, and what deletes, fail with
+// orlop.ErrUnsupported.
+//
+// The headers carry no times or owners and index.json is in order. Blobs lie in
+// the order in which they came: to get the same bytes again, copy with a
+// Concurrency of 1, or use WriteTar.
+func CreateTar(path string) (*Registry, error) {
+	w, err := createTar(path)
+	if err != nil {
+		return nil, fmt.Errorf("create layout: %w", err)
+	}
+	r, err := newRegistry(w)
+	if err == nil {
+		r.Batch()
+	}
+	return r, err
 }
 
 // OpenTar opens the layout in an uncompressed tar file, to be read. The file is
@@ -81,12 +104,12 @@ func OpenTar(path string) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open layout: %w", err)
 	}
-	return newRegistry(t, nil)
+	return newRegistry(t)
 }
 
-func newRegistry(f files, d *dir) (*Registry, error) {
+func newRegistry(f files) (*Registry, error) {
 	r := &Registry{
-		files: f, dir: d,
+		files:  f,
 		parsed: map[digest.Digest]parsed{}, verified: map[digest.Digest]stamp{}, open: map[string]bool{},
 	}
 	if err := r.check(); err != nil {
@@ -96,8 +119,16 @@ func newRegistry(f files, d *dir) (*Registry, error) {
 	return r, nil
 }
 
-// Close closes the layout. What is open of it must be closed before.
-func (r *Registry) Close() error { return r.files.Close() }
+// Close closes the layout. What is open of it must be closed before. A batch in
+// a directory is committed first; a layout being written to a tar file that was
+// not committed is dropped.
+func (r *Registry) Close() error {
+	var err error
+	if _, ok := r.files.(*dir); ok {
+		err = r.Commit(context.Background())
+	}
+	return errors.Join(err, r.files.Close())
+}
 
 // check reads the files that make a directory a layout.
 func (r *Registry) check() error {
@@ -116,12 +147,22 @@ func (r *Registry) check() error {
 	return err
 }
 
-// writable returns the directory, or ErrUnsupported if the layout is read-only.
-func (r *Registry) writable() (*dir, error) {
-	if r.dir == nil {
+// writable returns what can be written to, or ErrUnsupported.
+func (r *Registry) writable() (store, error) {
+	s, ok := r.files.(store)
+	if !ok {
 		return nil, orlop.ErrUnsupported.With("a layout in a tar file cannot be written to")
 	}
-	return r.dir, nil
+	return s, nil
+}
+
+// directory returns the directory, or ErrUnsupported if the layout is none.
+func (r *Registry) directory() (*dir, error) {
+	d, ok := r.files.(*dir)
+	if !ok {
+		return nil, orlop.ErrUnsupported.With("a layout in a tar file cannot be changed, only made of whole blobs and manifests")
+	}
+	return d, nil
 }
 
 // checkName validates a repository name; it is not used otherwise.

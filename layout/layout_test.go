@@ -25,7 +25,7 @@ import (
 
 func TestRegistry(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) orlop.Registry { return create(t, t.TempDir()) },
-		registrytest.Options{OneRepository: true})
+		registrytest.Options{OneRepository: true, LooseNames: true})
 }
 
 func create(t *testing.T, dir string) *layout.Registry {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop"
 )
@@ -31,19 +32,19 @@ func (r *Registry) Tags(_ context.Context, repo, after string) iter.Seq2[string,
 			yield("", err)
 			return
 		}
-		index, err := r.currentIndex()
+		entries, err := r.entries()
 		if err != nil {
 			yield("", err)
 			return
 		}
 		var tags []string
-		for tag := range index.tags {
-			if tag > after {
+		for _, e := range entries {
+			if tag := e.Annotations[ocispec.AnnotationRefName]; tag > after {
 				tags = append(tags, tag)
 			}
 		}
 		slices.Sort(tags)
-		for _, tag := range tags {
+		for _, tag := range slices.Compact(tags) {
 			if !yield(tag, nil) {
 				return
 			}
@@ -82,13 +83,29 @@ func (r *Registry) Referrers(
 }
 
 func (r *Registry) referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]orlop.Descriptor, error) {
-	index, err := r.currentIndex()
+	entries, err := r.entries()
 	if err != nil {
 		return nil, err
 	}
 	var found []orlop.Descriptor
+	err = r.walk(ctx, entries, func(desc orlop.Descriptor) ([]orlop.Descriptor, error) {
+		p, err := r.parse(desc)
+		if err == nil && p.subject == subject && (artifactType == "" || p.desc.ArtifactType == artifactType) {
+			found = append(found, p.desc)
+		}
+		return p.children, err
+	})
+	slices.SortFunc(found, func(a, b orlop.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	return found, err
+}
+
+// walk visits manifests and what visit says is below them, each once. Those
+// that visit says are unknown are passed over: an index may be sparse.
+func (r *Registry) walk(
+	ctx context.Context, entries []orlop.Descriptor, visit func(orlop.Descriptor) ([]orlop.Descriptor, error),
+) error {
 	seen := map[digest.Digest]bool{}
-	next := slices.Clone(index.doc.Manifests)
+	next := slices.Clone(entries)
 	for len(next) > 0 {
 		desc := next[len(next)-1]
 		next = next[:len(next)-1]
@@ -97,25 +114,18 @@ func (r *Registry) referrers(ctx context.Context, subject digest.Digest, artifac
 		}
 		seen[desc.Digest] = true
 		if len(seen) > maxManifests {
-			return nil, fmt.Errorf("layout of more than %d manifests: %w", maxManifests, orlop.ErrTooLarge)
+			return fmt.Errorf("layout of more than %d manifests: %w", maxManifests, orlop.ErrTooLarge)
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		p, err := r.parse(desc)
-		if errors.Is(err, orlop.ErrManifestUnknown) {
-			continue // an index may be sparse
+		children, err := visit(desc)
+		if err != nil && !errors.Is(err, orlop.ErrManifestUnknown) {
+			return err
 		}
-		if err != nil {
-			return nil, err
-		}
-		if p.subject == subject && (artifactType == "" || p.desc.ArtifactType == artifactType) {
-			found = append(found, p.desc)
-		}
-		next = append(next, p.children...)
+		next = append(next, children...)
 	}
-	slices.SortFunc(found, func(a, b orlop.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
-	return found, nil
+	return nil
 }
 
 // parse reads a manifest, once. One that cannot be understood refers to

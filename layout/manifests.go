@@ -21,23 +21,17 @@ func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.D
 	if err := checkName(repo); err != nil {
 		return orlop.Descriptor{}, err
 	}
-	index, err := r.currentIndex()
-	if err != nil {
-		return orlop.Descriptor{}, err
+	if desc, ok, err := r.find(reference); ok || err != nil {
+		return desc, err
 	}
-	if desc, ok := index.tags[reference]; ok {
-		return desc, nil
+	dgst := digest.Digest(reference)
+	if orlop.ValidateDigest(dgst) != nil {
+		if err := validateReference(reference); err != nil {
+			return orlop.Descriptor{}, err
+		}
+		return orlop.Descriptor{}, unknownReference(reference)
 	}
-	if err := orlop.ValidateReference(reference); err != nil {
-		return orlop.Descriptor{}, err
-	}
-	if desc, ok := index.entries[digest.Digest(reference)]; ok {
-		return desc, nil
-	}
-	if !orlop.IsDigest(reference) {
-		return orlop.Descriptor{}, orlop.ErrManifestUnknown.WithDetail(map[string]string{"reference": reference})
-	}
-	m, err := r.unlisted(digest.Digest(reference))
+	m, err := r.unlisted(dgst)
 	return m.Descriptor, err
 }
 
@@ -90,7 +84,7 @@ func (r *Registry) unlisted(dgst digest.Digest) (orlop.Manifest, error) {
 }
 
 // PushManifest stores a manifest under its SHA-256 digest and makes the tags
-// name it.
+// name it. They need not be tags; see ValidateName.
 func (r *Registry) PushManifest(
 	ctx context.Context, repo, mediaType string, raw []byte, tags ...string,
 ) (orlop.Descriptor, error) {
@@ -106,7 +100,7 @@ func (r *Registry) PushManifestDigest(
 		return orlop.Descriptor{}, err
 	}
 	for _, tag := range tags {
-		if err := orlop.ValidateTag(tag); err != nil {
+		if err := ValidateName(tag); err != nil {
 			return orlop.Descriptor{}, err
 		}
 	}
@@ -125,10 +119,35 @@ func (r *Registry) PushManifestDigest(
 func (r *Registry) putManifest(
 	ctx context.Context, desc orlop.Descriptor, info orlop.ManifestInfo, raw []byte, tags []string,
 ) error {
-	d, err := r.writable()
+	s, err := r.writable()
 	if err != nil {
 		return err
 	}
+	if err := r.checkBlobs(ctx, info); err != nil {
+		return err
+	}
+	if r.isBatch() {
+		if err := s.writeBlob(desc, bytes.NewReader(raw)); err != nil || r.putOff(desc, tags) {
+			return err
+		}
+	}
+	d, err := r.directory()
+	if err != nil {
+		return err
+	}
+	return d.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
+		// Under the lock, so that a deletion cannot come between.
+		if err := d.writeBlob(desc, bytes.NewReader(raw)); err != nil {
+			return nil, err
+		}
+		pushed := newNames()
+		pushed.add(desc, tags)
+		return pushed.merge(entries), nil
+	})
+}
+
+// checkBlobs checks that the blobs of a manifest are there.
+func (r *Registry) checkBlobs(ctx context.Context, info orlop.ManifestInfo) error {
 	for blob := range info.Blobs() {
 		there, err := r.StatBlob(ctx, "", blob.Digest)
 		if errors.Is(err, orlop.ErrBlobUnknown) {
@@ -141,13 +160,16 @@ func (r *Registry) putManifest(
 			return orlop.ErrManifestInvalid.With(fmt.Sprintf("blob %s has %d bytes, not %d", blob.Digest, there.Size, blob.Size))
 		}
 	}
-	return r.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
-		// Under the lock, so that a deletion cannot come between.
-		if err := d.writeBlob(desc, bytes.NewReader(raw)); err != nil {
-			return nil, err
-		}
-		return withTags(entries, desc, tags), nil
-	})
+	return nil
+}
+
+// committed returns the directory, for a deletion, when nothing is put off.
+func (r *Registry) committed(ctx context.Context) (*dir, error) {
+	d, err := r.directory()
+	if err == nil {
+		err = r.Commit(ctx)
+	}
+	return d, err
 }
 
 // DeleteManifest removes a manifest with its tags.
@@ -155,8 +177,12 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.
 	if err := check(repo, dgst); err != nil {
 		return err
 	}
+	d, err := r.committed(ctx)
+	if err != nil {
+		return err
+	}
 	isIt := func(e orlop.Descriptor) bool { return e.Digest == dgst }
-	return r.changeIndexAnd(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
+	return d.changeIndexAnd(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
 		if !slices.ContainsFunc(entries, isIt) {
 			if _, err := r.unlisted(dgst); err != nil {
 				return nil, err
@@ -164,7 +190,7 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.
 		}
 		return slices.DeleteFunc(entries, isIt), nil
 	}, func() error { // last, lest index.json name what is not there
-		err := r.dir.remove(blobPath(dgst))
+		err := d.remove(blobPath(dgst))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -177,23 +203,27 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
 	if err := checkName(repo); err != nil {
 		return err
 	}
+	d, err := r.committed(ctx)
+	if err != nil {
+		return err
+	}
 	index, err := r.currentIndex()
 	if err != nil {
 		return err
 	}
 	if _, ok := index.tags[tag]; !ok {
-		if err := orlop.ValidateTag(tag); err != nil {
+		if err := ValidateName(tag); err != nil {
 			return err
 		}
 	}
-	return r.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
+	return d.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
 		found := false
 		entries = withoutTags(entries, func(name string, _ digest.Digest) bool {
 			found = found || name == tag
 			return name == tag
 		})
 		if !found {
-			return nil, orlop.ErrManifestUnknown.WithDetail(map[string]string{"reference": tag})
+			return nil, unknownReference(tag)
 		}
 		return entries, nil
 	})

@@ -21,6 +21,7 @@ import (
 // be gone on with by another process for as long as nobody sweeps it.
 type writer struct {
 	r      *Registry
+	d      *dir
 	id     string
 	f      *os.File
 	offset int64
@@ -47,11 +48,11 @@ func (r *Registry) Upload(ctx context.Context, repo, id string) (orlop.BlobWrite
 	if err := checkName(repo); err != nil {
 		return nil, err
 	}
-	d, err := r.writable()
+	d, err := r.directory()
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{r: r, id: id, hash: digest.Canonical.Hash()}
+	w := &writer{r: r, d: d, id: id, hash: digest.Canonical.Hash()}
 	if id == "" {
 		w.id = strings.ToLower(rand.Text())
 	} else if !isID(id) {
@@ -63,7 +64,7 @@ func (r *Registry) Upload(ctx context.Context, repo, id string) (orlop.BlobWrite
 	if id == "" {
 		w.f, err = d.temp(uploadPath(w.id))
 	} else {
-		err = w.goOn(ctx, d)
+		err = w.goOn(ctx)
 	}
 	if err != nil {
 		r.give(w.id)
@@ -92,8 +93,8 @@ func (r *Registry) give(id string) {
 }
 
 // goOn opens the file of an upload and hashes what is there.
-func (w *writer) goOn(ctx context.Context, d *dir) error {
-	f, err := d.root.OpenFile(uploadPath(w.id), os.O_RDWR, 0)
+func (w *writer) goOn(ctx context.Context) error {
+	f, err := w.d.root.OpenFile(uploadPath(w.id), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return orlop.ErrUploadUnknown
 	}
@@ -167,7 +168,7 @@ func (w *writer) Commit(ctx context.Context, dgst digest.Digest) (orlop.Descript
 		}
 	}
 	defer w.end()
-	d, temp := w.r.dir, uploadPath(w.id)
+	d, temp := w.d, uploadPath(w.id)
 	if digest.NewDigest(dgst.Algorithm(), h) != dgst {
 		return orlop.Descriptor{}, d.drop(w.f, temp, orlop.ErrDigestInvalid)
 	}
@@ -183,7 +184,7 @@ func (w *writer) Cancel(context.Context) error {
 		return nil
 	}
 	defer w.end()
-	return w.r.dir.drop(w.f, uploadPath(w.id), nil)
+	return w.d.drop(w.f, uploadPath(w.id), nil)
 }
 
 // Close keeps the upload to go on with later.

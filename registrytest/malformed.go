@@ -53,6 +53,9 @@ func testMalformedRepository(e *env) {
 func testMalformedTag(e *env) {
 	raw := e.image(e.repo, nil)
 	for _, tag := range malformedTags {
+		if e.Options.LooseNames && tag == "a/b" {
+			continue
+		}
 		_, err := e.Resolve(e.Context(), e.repo, tag)
 		e.wantErr("resolve "+tag, err, orlop.ErrTagInvalid)
 		_, err = e.Manifest(e.Context(), e.repo, tag)
@@ -66,6 +69,9 @@ func testMalformedTag(e *env) {
 
 func testMalformedDigest(e *env) {
 	for _, d := range malformedDigests {
+		if e.Options.LooseNames && d == "a/b:c" {
+			continue
+		}
 		_, err := e.Resolve(e.Context(), e.repo, string(d))
 		e.wantErr("resolve "+string(d), err, orlop.ErrDigestInvalid)
 		_, err = e.Manifest(e.Context(), e.repo, string(d))

@@ -100,7 +100,7 @@ func testManifestTags(e *env) {
 func testManifestTagsAllOrNone(e *env) {
 	old := e.pushImage(e.repo, "old", "moves")
 	raw := e.image(e.repo, nil)
-	_, err := e.PushManifest(e.Context(), e.repo, "", raw, "new", "moves", "not/a/tag")
+	_, err := e.PushManifest(e.Context(), e.repo, "", raw, "new", "moves", "not a tag")
 	e.wantErr("push", err, orlop.ErrTagInvalid)
 	e.wantNoManifest(e.repo, "new")
 	e.wantNoManifest(e.repo, string(digest.FromBytes(raw)))

@@ -41,6 +41,9 @@ type Options struct {
 	NoSHA512 bool
 	// SparseImages: a manifest is taken whose blobs are absent.
 	SparseImages bool
+	// LooseNames: what the image specification allows as a name of a manifest in
+	// a layout, such as "a/b:c", is taken for a tag too.
+	LooseNames bool
 	// NoSparseIndexes: an index is refused whose manifests are absent.
 	NoSparseIndexes bool
 	// Skip names further tests that are left out, "manifest/unknown", and why:

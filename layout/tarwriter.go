@@ -1,0 +1,301 @@
+package layout
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/orlop/orlop"
+)
+
+const (
+	tarBlock   = 512
+	tarTrailer = 2 * tarBlock // zero bytes at the end
+)
+
+// tarWriter writes a layout to a tar file, under a temporary name until it is
+// complete. Since the size of a blob is known before it comes, each has a place
+// of its own in the file, and many can be written at once.
+type tarWriter struct {
+	path, temp string
+	empty      []byte // index.json until commit
+
+	mu   sync.Mutex // guards what follows
+	tar  tarFiles   // what is complete
+	end  int64      // where the next place begins
+	free []place    // places of blobs that failed
+	done bool
+}
+
+var _ store = (*tarWriter)(nil)
+
+var errComplete = orlop.ErrUnsupported.With("the tar file is complete and cannot be written to any more")
+
+// place is where an entry, a header with content, lies in a tar file.
+type place struct{ offset, size int64 }
+
+func createTar(path string) (*tarWriter, error) {
+	empty, err := marshalIndex(emptyIndex())
+	if err != nil {
+		return nil, err
+	}
+	sweepTemps(path)
+	temp := path + "." + strings.ToLower(rand.Text()) + ".tmp"
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	w := &tarWriter{path: path, temp: temp, empty: empty, tar: tarFiles{f: f, files: map[string]section{}}}
+	if err := w.writeFile(ocispec.ImageLayoutFile, []byte(layoutFile)); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+var tempSuffix = regexp.MustCompile(`^\.[a-z2-7]{26}\.tmp$`)
+
+// sweepTemps removes what writers of the same tar file left that were killed
+// long ago.
+func sweepTemps(path string) {
+	dir, base := filepath.Split(path)
+	entries, err := os.ReadDir(filepath.Clean(dir))
+	if err != nil {
+		return // making the file will tell
+	}
+	for _, entry := range entries {
+		suffix, ok := strings.CutPrefix(entry.Name(), base)
+		if !ok || !tempSuffix.MatchString(suffix) {
+			continue
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > staleAfter {
+			os.Remove(dir + entry.Name())
+		}
+	}
+}
+
+func (w *tarWriter) stat(name string) (stamp, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if st, err := w.tar.stat(name); err == nil || name != ocispec.ImageIndexFile {
+		return st, err
+	}
+	return stamp{size: int64(len(w.empty))}, nil
+}
+
+func (w *tarWriter) open(name string) (*file, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f, err := w.tar.open(name); err == nil || name != ocispec.ImageIndexFile {
+		return f, err
+	}
+	return &file{bytes.NewReader(w.empty), io.NopCloser(nil), stamp{size: int64(len(w.empty))}}, nil
+}
+
+// writeBlob writes an entry, unless there is one.
+func (w *tarWriter) writeBlob(desc orlop.Descriptor, content io.Reader) error {
+	name := blobPath(desc.Digest)
+	if w.complete() {
+		return errComplete
+	}
+	if st, err := w.stat(name); err == nil && st.size == desc.Size {
+		return copyBlob(io.Discard, desc, content)
+	}
+	return w.write(name, desc.Size, func(to io.Writer) error { return copyBlob(to, desc, content) })
+}
+
+func (w *tarWriter) complete() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.done
+}
+
+func (w *tarWriter) writeFile(name string, content []byte) error {
+	return w.write(name, int64(len(content)), func(to io.Writer) error {
+		_, err := to.Write(content)
+		return full(err)
+	})
+}
+
+// write writes an entry whose content of the size given comes from content.
+func (w *tarWriter) write(name string, size int64, content func(io.Writer) error) error {
+	header, err := tarHeader(name, size)
+	if err != nil {
+		return err
+	}
+	padding := make([]byte, -size&(tarBlock-1))
+	p, err := w.reserve(int64(len(header)), size, int64(len(padding)))
+	if err != nil {
+		return err
+	}
+	start := p.offset + int64(len(header))
+	err = content(io.NewOffsetWriter(w.tar.f, start))
+	if err == nil {
+		_, err = w.tar.f.WriteAt(padding, start+size)
+	}
+	if err == nil {
+		_, err = w.tar.f.WriteAt(header, p.offset)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, there := w.tar.files[name] // another wrote it meanwhile
+	if err != nil || there {
+		w.free = append(w.free, p)
+		return full(err)
+	}
+	w.tar.files[name] = section{start, size}
+	return nil
+}
+
+// reserve finds a place for an entry.
+func (w *tarWriter) reserve(header, size, padding int64) (place, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if size > math.MaxInt64-header-padding-w.end-tarTrailer {
+		return place{}, fmt.Errorf("entry of %d bytes: %w", size, orlop.ErrTooLarge)
+	}
+	need := header + size + padding
+	if i := slices.IndexFunc(w.free, func(p place) bool { return p.size == need }); i >= 0 {
+		p := w.free[i]
+		w.free = slices.Delete(w.free, i, i+1)
+		return p, nil
+	}
+	p := place{w.end, need}
+	w.end += need
+	return p, nil
+}
+
+// tarHeader is header as bytes.
+func tarHeader(name string, size int64) ([]byte, error) {
+	var b bytes.Buffer
+	err := tar.NewWriter(&b).WriteHeader(header(name, size))
+	return b.Bytes(), err
+}
+
+// commit completes the tar file and gives it its name. Nothing else may be
+// under way.
+func (w *tarWriter) commit(ctx context.Context, pushed *names) error {
+	if w.complete() {
+		return nil
+	}
+	doc := emptyIndex()
+	doc.Manifests = pushed.merge(nil)
+	raw, err := marshalIndex(doc)
+	if err != nil {
+		return err
+	}
+	if err := w.compact(ctx); err != nil {
+		return full(err)
+	}
+	if err := w.writeFile(ocispec.ImageIndexFile, raw); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.finish(); err != nil {
+		return fmt.Errorf("complete %s: %w", w.path, full(err))
+	}
+	w.done = true
+	return nil
+}
+
+// compact closes the gaps that failed blobs have left, by moving what follows.
+func (w *tarWriter) compact(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	slices.SortFunc(w.free, func(a, b place) int { return cmp.Compare(a.offset, b.offset) })
+	for len(w.free) > 0 {
+		if err := w.closeGap(ctx, w.free[0]); err != nil {
+			return err
+		}
+		gap := w.free[0]
+		w.free = w.free[1:]
+		for i := range w.free {
+			w.free[i].offset -= gap.size
+		}
+	}
+	return nil
+}
+
+func (w *tarWriter) closeGap(ctx context.Context, gap place) error {
+	behind := gap.offset + gap.size
+	to := io.NewOffsetWriter(w.tar.f, gap.offset)
+	from := io.NewSectionReader(w.tar.f, behind, w.end-behind)
+	buf := make([]byte, bufferSize)
+	for {
+		n, err := from.Read(buf)
+		if _, err := to.Write(buf[:n]); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			break
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+	}
+	for name, s := range w.tar.files {
+		if s.offset >= behind {
+			w.tar.files[name] = section{s.offset - gap.size, s.size}
+		}
+	}
+	w.end -= gap.size
+	return nil
+}
+
+// finish ends the file, makes it durable and opens it under its name. w.mu must
+// be held.
+func (w *tarWriter) finish() error {
+	if err := w.tar.f.Truncate(w.end + tarTrailer); err != nil { // the end of a gap may still be there
+		return err
+	}
+	if _, err := w.tar.f.WriteAt(make([]byte, tarTrailer), w.end); err != nil {
+		return err
+	}
+	if err := w.tar.f.Sync(); err != nil {
+		return err
+	}
+	if err := w.tar.f.Close(); err != nil { // before the renaming, for Windows
+		return err
+	}
+	if err := os.Rename(w.temp, w.path); err != nil {
+		return err
+	}
+	dir, err := openDir(filepath.Dir(w.path))
+	if err != nil {
+		return err
+	}
+	err = errors.Join(dir.syncDir("."), dir.Close())
+	f, openErr := os.Open(w.path)
+	w.tar.f = f
+	return errors.Join(err, openErr)
+}
+
+// Close closes the file. It drops one that is not complete.
+func (w *tarWriter) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.tar.f.Close()
+	if w.done {
+		return err
+	}
+	if err := os.Remove(w.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
