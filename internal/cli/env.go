@@ -21,6 +21,7 @@ type Env struct {
 	Version string // of orlop
 
 	StdinTTY   bool                                  // Stdin is a terminal: prompts make sense
+	StdoutTTY  bool                                  // Stdout is a terminal: colours make sense
 	StderrTTY  bool                                  // Stderr is a terminal: bars make sense
 	TermSize   func() (w, h int)                     // size of the terminal at Stderr
 	ReadSecret func(context.Context) ([]byte, error) // reads a line from Stdin without echo
@@ -37,6 +38,7 @@ func OSEnv() *Env {
 		Getenv:     os.Getenv,
 		Version:    buildVersion(),
 		StdinTTY:   term.IsTerminal(int(os.Stdin.Fd())),
+		StdoutTTY:  term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTTY:  term.IsTerminal(int(os.Stderr.Fd())),
 		TermSize:   func() (int, int) { return termSize(os.Stderr) },
 		ReadSecret: func(ctx context.Context) ([]byte, error) { return readPassword(ctx, os.Stdin) },

@@ -6,5 +6,8 @@ func newManifestCommand(env *Env) *cobra.Command {
 	return newGroup(&cobra.Command{
 		Use:   "manifest [command]",
 		Short: "Read and change manifests in a registry or an OCI image layout",
-	})
+	},
+		newManifestPushCommand(env),
+		newManifestDeleteCommand(env),
+	)
 }

@@ -136,6 +136,17 @@ func (t *target) manifest(ctx context.Context, p *platformOptions) (orlop.Manife
 	return m, t.aboutRef(t.digested(d.Digest), err)
 }
 
+// put stores a manifest under its digest, and makes the tags name it.
+func (t *target) put(ctx context.Context, m orlop.Manifest, tags ...string) error {
+	d := m.Descriptor
+	if p, ok := t.Registry.(orlop.DigestPusher); ok {
+		_, err := p.PushManifestDigest(ctx, t.repo, d.MediaType, d.Digest, m.Raw, tags...)
+		return err
+	}
+	_, err := t.PushManifest(ctx, t.repo, d.MediaType, m.Raw, tags...)
+	return err
+}
+
 // parseRemote parses host/repository[:tag[,tag…]][@digest].
 func parseRemote(raw string) (parsedRef, error) {
 	first, more := splitTags(raw)

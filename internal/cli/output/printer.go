@@ -1,8 +1,10 @@
 package output
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -30,6 +32,18 @@ func (p *Printer) escaped(line string) {
 	if p.err == nil {
 		_, p.err = io.WriteString(p.w, line+"\n")
 	}
+}
+
+// JSON writes v as WriteJSON does, each line escaped.
+func (p *Printer) JSON(v any) {
+	var b strings.Builder
+	err := WriteJSON(&b, v)
+	for line := range strings.Lines(b.String()) {
+		p.Line("%s", strings.TrimSuffix(line, "\n"))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = cmp.Or(p.err, err)
 }
 
 // Err returns the first error of writing: output that was lost, for example to
