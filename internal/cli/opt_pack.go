@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -22,6 +20,7 @@ import (
 // packOptions describe an artifact to be made of files.
 type packOptions struct {
 	annotationOptions
+	layers                layerOptions
 	files                 []string // arguments
 	artifactType          string
 	config                string
@@ -42,6 +41,7 @@ func (o *packOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.artifactType, "artifact-type", "", "type of the artifact, a media type")
 	fs.StringVar(&o.config, "config", "", "configuration: `path[:type]`; /dev/null (NUL on Windows) is the empty one")
 	o.annotationOptions.addFlags(fs)
+	o.layers.addFlags(fs)
 	fs.StringVar(&o.annotationFile, "annotation-file", "", "JSON `FILE` with the annotations of manifest, configuration and files")
 	fs.BoolVar(&o.disablePathValidation, "disable-path-validation", false, "accept absolute paths")
 	fs.StringVar(&o.exportManifest, "export-manifest", "", "also write the manifest to this `path`")
@@ -56,8 +56,10 @@ func (o *packOptions) validate() error {
 	if o.annotationFile != "" && len(o.annotations) > 0 {
 		return errors.New("--annotation and --annotation-file cannot be used together")
 	}
-	return o.annotationOptions.validate()
+	return errors.Join(o.layers.validate(), o.annotationOptions.validate())
 }
+
+func (o *packOptions) values() (flag string, values []string) { return o.layers.values() }
 
 // imageOptions say what kind of image manifest an artifact gets that refers to
 // no other.
@@ -81,6 +83,10 @@ func (o *imageOptions) validate() error {
 		return fmt.Errorf("invalid --image-spec %q: supported are v1.1 and v1.0", p.imageSpec)
 	case p.artifactPlatform != "" && p.config != "":
 		return errors.New("--artifact-platform and --config cannot be used together")
+	case p.imageSpec == "v1.1" && p.config != "" && p.artifactType == "":
+		return withHint(errors.New("missing artifact type for OCI image-spec v1.1 artifacts"), "give one by --artifact-type, or choose --image-spec v1.0")
+	case p.imageSpec == "v1.0" && p.config != "" && p.artifactType != "":
+		return errors.New("--artifact-type and --config cannot both be given for image-spec v1.0, which has one type for both")
 	case p.artifactPlatform == "":
 		return nil
 	}
@@ -113,8 +119,9 @@ func (o *packOptions) allAnnotations() (map[string]map[string]string, error) {
 	return all, nil
 }
 
-// pack reads the files and makes the manifest. The caller closes the source.
-func (o *packOptions) pack(ctx context.Context, env *Env, p *output.Progress) (*files.Source, orlop.Manifest, error) {
+// pack reads the files for t and makes the manifest. The caller closes the
+// source.
+func (o *packOptions) pack(ctx context.Context, env *Env, t *target, p *output.Progress) (*files.Source, orlop.Manifest, error) {
 	args, err := fileArgs(o.files)
 	if err != nil {
 		return nil, orlop.Manifest{}, err
@@ -123,7 +130,7 @@ func (o *packOptions) pack(ctx context.Context, env *Env, p *output.Progress) (*
 	if err != nil {
 		return nil, orlop.Manifest{}, err
 	}
-	src, err := files.Load(ctx, args, files.LoadOptions{
+	src, err := o.layers.load(ctx, env, t, args, files.LoadOptions{
 		AllowAbsolute: o.disablePathValidation,
 		Annotations:   annotations,
 		OnFile:        func(title string) { p.Note("Preparing", title) },
@@ -151,20 +158,8 @@ func (o *packOptions) export(m orlop.Manifest) error {
 	return nil
 }
 
-// reading shows how far the reading of files is.
-func reading(p *output.Progress) func(title string, size int64) (func(int64), func()) {
-	return func(title string, size int64) (func(int64), func()) {
-		verb := "Hashing"
-		if size < 0 {
-			verb = "Packing"
-		}
-		t := p.Transient(verb, orlop.Descriptor{Size: size, Annotations: map[string]string{ocispec.AnnotationTitle: title}})
-		return t.Set, t.Drop
-	}
-}
-
 func (o *packOptions) packManifest(env *Env, src *files.Source, annotations map[string]map[string]string) (orlop.Manifest, error) {
-	created, err := now(env)
+	created, err := o.layers.created(env)
 	if err != nil {
 		return orlop.Manifest{}, err
 	}
@@ -239,18 +234,4 @@ func fileArgs(raw []string) ([]files.Arg, error) {
 		args[i] = arg
 	}
 	return args, nil
-}
-
-// now is the time that a manifest is made: that of SOURCE_DATE_EPOCH if it is
-// set (reproducible-builds.org), so that the same files give the same digest.
-func now(env *Env) (time.Time, error) {
-	epoch := env.Getenv("SOURCE_DATE_EPOCH")
-	if epoch == "" {
-		return time.Now(), nil
-	}
-	seconds, err := strconv.ParseInt(epoch, 10, 64)
-	if err != nil {
-		return time.Time{}, usagef("SOURCE_DATE_EPOCH is no number of seconds: %q", epoch)
-	}
-	return time.Unix(seconds, 0), nil
 }

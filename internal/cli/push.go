@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/orlop/orlop"
@@ -20,6 +21,7 @@ type pushOptions struct {
 	targetOptions
 	packOptions
 	concurrencyOptions
+	mountOptions
 	force bool
 
 	target string
@@ -33,8 +35,8 @@ func newPushCommand(env *Env) *cobra.Command {
 		Long: `Push files and directories as an artifact.
 
 The type after the last colon is the media type of the file; a name that
-contains colons ends with one. Directories are packed. What the registry has
-already is not sent again.`,
+contains colons ends with one. Directories are packed. The name - is standard
+input. What the registry has already is not sent again.`,
 		Example: examples(env, `
 Push the file hi.txt with the default media type:
   orlop push localhost:5000/hello:v1 hi.txt
@@ -51,6 +53,12 @@ Push with a configuration of a media type:
 Push with an annotation, and print the digest alone:
   orlop push -a key=value localhost:5000/hello:v1 hi.txt --format go-template='{{.digest}}'
 
+Push a directory so that the same files give the same digest everywhere:
+  orlop push --reproducible --compression zstd localhost:5000/site:v1 public
+
+Push what a command prints, as the file dump.sql:
+  pg_dump shop | orlop push localhost:5000/dump:v1 -:application/sql --title dump.sql
+
 Push to the OCI image layout directory layout-dir:
   orlop push --oci-layout layout-dir:v1 hi.txt`),
 		Args: minArgs(1, "the artifact reference and the files to push"),
@@ -60,7 +68,7 @@ Push to the OCI image layout directory layout-dir:
 		},
 	}
 	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions,
-		&opts.packOptions, &imageOptions{pack: &opts.packOptions}, &opts.concurrencyOptions)
+		&opts.packOptions, &imageOptions{pack: &opts.packOptions}, &opts.concurrencyOptions, &opts.mountOptions)
 	cmd.Flags().BoolVar(&opts.force, "force", false, "send manifests even if the destination has them")
 	return cmd
 }
@@ -73,6 +81,9 @@ type pushResult struct {
 }
 
 func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
+	if err := checkStdin(opts.files, &opts.remoteOptions); err != nil {
+		return err
+	}
 	t, err := opts.create(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
@@ -80,10 +91,16 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
 	if orlop.IsDigest(t.reference) {
 		return withHint(usagef("cannot push to a digest"), "name the artifact by a tag, or by none")
 	}
+	mountFrom, err := opts.repositories(t)
+	if err != nil {
+		return err
+	}
 	out := output.NewPrinter(env.Stdout)
 	p := progress(env, &opts.commonOptions, &opts.ttyOptions, opts.parsed, out,
-		"Preparing", "Uploading", "Uploaded", "Exists", "Skipped")
-	m, err := push(ctx, env, &opts.packOptions, &opts.concurrencyOptions, t, p, orlop.CopyOptions{Tags: t.tags, Force: opts.force})
+		"Preparing", "Uploading", "Uploaded", "Exists", "Mounted", "Skipped")
+	m, err := push(ctx, env, &opts.packOptions, &opts.concurrencyOptions, t, p, orlop.CopyOptions{
+		Tags: t.tags, Force: opts.force, MountFrom: mountFrom,
+	})
 	p.Close()
 	if err != nil {
 		return pushFailure(t, err)
@@ -107,7 +124,12 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
 func push(
 	ctx context.Context, env *Env, pack *packOptions, c *concurrencyOptions, t *target, p *output.Progress, o orlop.CopyOptions,
 ) (orlop.Manifest, error) {
-	src, m, err := pack.pack(ctx, env, p)
+	scopes := []string{auth.Scope(t.repo, "pull", "push")}
+	for _, from := range o.MountFrom {
+		scopes = append(scopes, auth.Scope(from, "pull"))
+	}
+	ctx = auth.WithScopes(ctx, t.host(), scopes...)
+	src, m, err := pack.pack(ctx, env, t, p)
 	if err != nil {
 		return orlop.Manifest{}, err
 	}
@@ -115,9 +137,8 @@ func push(
 	if len(pack.files) == 0 {
 		p.Note("Uploading", "empty artifact")
 	}
-	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
 	o.Concurrency = c.concurrency
-	o.Progress = uploads(p)
+	o.Progress = uploads(p, src, m.Descriptor, len(o.Tags) > 0)
 	_, err = orlop.Copy(ctx, t.Registry, t.repo, src, "", string(m.Descriptor.Digest), o)
 	return m, err
 }
@@ -146,27 +167,35 @@ func pushFailure(t *target, err error) error {
 	return t.about(err)
 }
 
-// uploads shows the events of a copy as progress.
-func uploads(p *output.Progress) func(orlop.Event) {
-	tasks := map[string]*output.Task{}
+// uploads shows the events of a push in the lines of ORAS.
+func uploads(p *output.Progress, src *files.Source, root orlop.Descriptor, tagged bool) func(orlop.Event) {
+	moved := newTransfers(p, "Uploading", "Uploaded")
+	same := byDigest(src.Layers())
 	return func(e orlop.Event) {
-		key := string(e.Descriptor.Digest)
-		task := tasks[key]
-		switch e.Kind {
-		case orlop.Started:
-			tasks[key] = p.Start("Uploading", e.Descriptor)
-		case orlop.Bytes:
-			if task != nil {
-				task.Set(e.N)
+		d := e.Descriptor
+		switch {
+		case e.Kind == orlop.Exists && src.Sent(d.Digest): // while it was packed
+			p.Event("Uploading", d)
+			p.Event("Uploaded", d)
+		case e.Kind == orlop.Exists && d.Digest == root.Digest && tagged: // the tag is what is new
+		default:
+			moved.event(e)
+		}
+		if e.Kind == orlop.Started || e.Kind == orlop.Bytes {
+			return
+		}
+		for _, other := range same[d.Digest] { // is there now, too
+			if titleOf(other) != titleOf(d) {
+				p.Event("Exists", other)
 			}
-		case orlop.Done:
-			if task != nil {
-				task.Done("Uploaded")
-			}
-		case orlop.Exists:
-			p.Event("Exists", e.Descriptor)
-		case orlop.Skipped:
-			p.Event("Skipped", e.Descriptor)
 		}
 	}
+}
+
+func byDigest(layers []orlop.Descriptor) map[digest.Digest][]orlop.Descriptor {
+	m := make(map[digest.Digest][]orlop.Descriptor, len(layers))
+	for _, d := range layers {
+		m[d.Digest] = append(m[d.Digest], d)
+	}
+	return m
 }

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/pflag"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/cli/output"
+	"github.com/orlop/orlop/internal/files"
+	"github.com/orlop/orlop/ref"
+)
+
+// stdinName is the file argument that stands for standard input.
+const stdinName = "-"
+
+// layerOptions say how files become layers.
+type layerOptions struct {
+	compression  string
+	reproducible bool
+	title        string // of standard input
+}
+
+func (o *layerOptions) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.compression, "compression", files.Gzip, "compression of directories: gzip, zstd or none")
+	fs.BoolVar(&o.reproducible, "reproducible", false,
+		"make the same files give the same digest everywhere: no creation time, and no times, owners and odd permissions in directories")
+	fs.StringVar(&o.title, "title", "", "`NAME` of the file that is read from standard input, -")
+}
+
+func (o *layerOptions) values() (flag string, values []string) {
+	return "compression", []string{files.Gzip, files.Zstd, files.None}
+}
+
+func (o *layerOptions) validate() error {
+	if _, values := o.values(); !slices.Contains(values, o.compression) {
+		return fmt.Errorf("invalid --compression %q: supported are %s", o.compression, strings.Join(values, ", "))
+	}
+	return nil
+}
+
+// load reads the files args for t.
+func (o *layerOptions) load(ctx context.Context, env *Env, t *target, args []files.Arg, load files.LoadOptions) (*files.Source, error) {
+	stdin := 0
+	for _, a := range args {
+		if a.Path == stdinName {
+			stdin++
+		}
+	}
+	switch {
+	case stdin > 1:
+		return nil, usagef("standard input, -, can be one file only")
+	case stdin == 0 && o.title != "":
+		return nil, usagef("--title names what is read from standard input, and no file is -")
+	}
+	epoch, err := epoch(env)
+	if err != nil {
+		return nil, err
+	}
+	load.Compression, load.Reproducible, load.Epoch = o.compression, o.reproducible, epoch
+	load.Stdin, load.StdinTitle = env.Stdin, o.title
+	load.Upload = func(ctx context.Context) (orlop.BlobWriter, error) { return t.Upload(ctx, t.repo, "") }
+	return files.Load(ctx, args, load)
+}
+
+// created is the time that a manifest says it was made: now, or that of
+// SOURCE_DATE_EPOCH. Zero is none.
+func (o *layerOptions) created(env *Env) (time.Time, error) {
+	if o.reproducible {
+		return time.Time{}, nil
+	}
+	t, err := epoch(env)
+	if t.IsZero() {
+		t = time.Now()
+	}
+	return t, err
+}
+
+// epoch is the time of SOURCE_DATE_EPOCH (reproducible-builds.org), zero if it
+// is not set: what was made of the same files before it is the same.
+func epoch(env *Env) (time.Time, error) {
+	text := env.Getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, usagef("SOURCE_DATE_EPOCH is no number of seconds: %q", text)
+	}
+	return time.Unix(seconds, 0), nil
+}
+
+// mountOptions name repositories that may hold blobs already.
+type mountOptions struct {
+	from []string
+}
+
+func (o *mountOptions) addFlags(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&o.from, "mount-from", nil, "`REPOSITORY` of the same registry to take blobs from rather than send them; may be repeated")
+}
+
+func (o *mountOptions) validate() error { return nil }
+
+// repositories returns the names to mount from, without the host of t.
+func (o *mountOptions) repositories(t *target) ([]string, error) {
+	if len(o.from) > 0 && t.kind != kindRegistry {
+		return nil, usagef("--mount-from is for a registry, and %s is an OCI image layout", t.base)
+	}
+	names := make([]string, len(o.from))
+	for i, name := range o.from {
+		names[i] = strings.TrimPrefix(name, t.host()+"/")
+		if err := ref.ValidateRepository(names[i]); err != nil {
+			return nil, &usageError{err: fmt.Errorf("--mount-from: %w", err)}
+		}
+	}
+	return names, nil
+}
+
+var errStdinTwice = errors.New("standard input cannot be a file and a password")
+
+// checkStdin fails if standard input is to be both a file and a secret.
+func checkStdin(args []string, r *remoteOptions) error {
+	if !r.passwordStdin && !r.identityTokenStdin {
+		return nil
+	}
+	isStdin := func(arg string) bool { return arg == stdinName || strings.HasPrefix(arg, stdinName+":") }
+	if slices.ContainsFunc(args, isStdin) {
+		return withHint(&usageError{err: errStdinTwice}, "sign in before, by the command login")
+	}
+	return nil
+}
+
+// reading shows how far the reading of files is.
+func reading(p *output.Progress) func(title string, size int64) (func(int64), func()) {
+	return func(title string, size int64) (func(int64), func()) {
+		verb := "Hashing"
+		if size < 0 {
+			verb = "Packing"
+		}
+		t := p.Transient(verb, orlop.Descriptor{Size: size, Annotations: map[string]string{ocispec.AnnotationTitle: title}})
+		return t.Set, t.Drop
+	}
+}
