@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,14 +26,16 @@ const stdinName = "-"
 type layerOptions struct {
 	compression  string
 	reproducible bool
-	title        string // of standard input
+	stdinTitle   string
+	stdinType    string
 }
 
 func (o *layerOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.compression, "compression", files.Gzip, "compression of directories: gzip, zstd or none")
 	fs.BoolVar(&o.reproducible, "reproducible", false,
 		"make the same files give the same digest everywhere: no creation time, and no times, owners and odd permissions in directories")
-	fs.StringVar(&o.title, "title", "", "`NAME` of the file that is read from standard input, -")
+	fs.StringVar(&o.stdinTitle, "title", "", "`NAME` of the file that is read from standard input, -")
+	fs.StringVar(&o.stdinType, "media-type", "", "media `TYPE` of the file that is read from standard input, -")
 }
 
 func (o *layerOptions) values() (flag string, values []string) {
@@ -48,26 +51,35 @@ func (o *layerOptions) validate() error {
 
 // load reads the files args for t.
 func (o *layerOptions) load(ctx context.Context, env *Env, t *target, args []files.Arg, load files.LoadOptions) (*files.Source, error) {
-	stdin := 0
-	for _, a := range args {
-		if a.Path == stdinName {
-			stdin++
-		}
-	}
-	switch {
-	case stdin > 1:
-		return nil, usagef("standard input, -, can be one file only")
-	case stdin == 0 && o.title != "":
-		return nil, usagef("--title names what is read from standard input, and no file is -")
+	if err := o.describeStdin(args); err != nil {
+		return nil, err
 	}
 	epoch, err := epoch(env)
 	if err != nil {
 		return nil, err
 	}
 	load.Compression, load.Reproducible, load.Epoch = o.compression, o.reproducible, epoch
-	load.Stdin, load.StdinTitle = env.Stdin, o.title
+	load.Stdin, load.StdinTitle = env.Stdin, o.stdinTitle
 	load.Upload = func(ctx context.Context) (orlop.BlobWriter, error) { return t.Upload(ctx, t.repo, "") }
 	return files.Load(ctx, args, load)
+}
+
+// describeStdin gives standard input, if it is one of args, its media type.
+func (o *layerOptions) describeStdin(args []files.Arg) error {
+	n := 0
+	for i := range args {
+		if args[i].Path == stdinName {
+			n++
+			args[i].MediaType = cmp.Or(o.stdinType, args[i].MediaType)
+		}
+	}
+	switch {
+	case n > 1:
+		return usagef("standard input, -, can be one file only")
+	case n == 0 && (o.stdinTitle != "" || o.stdinType != ""):
+		return usagef("--title and --media-type are about standard input, and no file is -")
+	}
+	return nil
 }
 
 // created is the time that a manifest says it was made: now, or that of
@@ -144,7 +156,7 @@ func reading(p *output.Progress) func(title string, size int64) (func(int64), fu
 		if size < 0 {
 			verb = "Packing"
 		}
-		t := p.Transient(verb, orlop.Descriptor{Size: size, Annotations: map[string]string{ocispec.AnnotationTitle: title}})
+		t := p.Transient(verb, orlop.Descriptor{Size: size, Annotations: map[string]string{ocispec.AnnotationTitle: cmp.Or(title, stdinName)}})
 		return t.Set, t.Drop
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -133,7 +134,7 @@ func (o *packOptions) pack(ctx context.Context, env *Env, t *target, p *output.P
 	src, err := o.layers.load(ctx, env, t, args, files.LoadOptions{
 		AllowAbsolute: o.disablePathValidation,
 		Annotations:   annotations,
-		OnFile:        func(title string) { p.Note("Preparing", title) },
+		OnFile:        func(title string) { p.Note("Preparing", cmp.Or(title, stdinName)) },
 		OnRead:        reading(p),
 	})
 	if err != nil {

@@ -57,7 +57,7 @@ Push a directory so that the same files give the same digest everywhere:
   orlop push --reproducible --compression zstd localhost:5000/site:v1 public
 
 Push what a command prints, as the file dump.sql:
-  pg_dump shop | orlop push localhost:5000/dump:v1 -:application/sql --title dump.sql
+  pg_dump shop | orlop push localhost:5000/dump:v1 - --title dump.sql --media-type application/sql
 
 Push to the OCI image layout directory layout-dir:
   orlop push --oci-layout layout-dir:v1 hi.txt`),
