@@ -1,0 +1,123 @@
+package registries
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/orlop/orlop"
+)
+
+// Registry is a registry as a Route reaches it. Reads of its repository go to
+// the sources of the route: to the first one that answers, and from then on no
+// more to those before it. Everything else goes to the registry that was named.
+// It may be used concurrently.
+//
+// A tag means what the source that knows it first says; content is checked by
+// its digest wherever it comes from. Damaged content is an error, whatever
+// sources there are still.
+type Registry struct {
+	writer             // named
+	reads  []*endpoint // not empty
+	log    *slog.Logger
+
+	first atomic.Int32 // index of reads that is asked first
+}
+
+var _ Endpoint = (*Registry)(nil)
+
+// NewRegistry returns the registry of a route. If mirrors is false, everything
+// goes to the registry that was named: who is about to write must know what is
+// there, not what a mirror has. The log is told at level debug which source
+// served.
+func NewRegistry(r *Route, mirrors bool, open Opener, log *slog.Logger) *Registry {
+	named := &endpoint{Source: r.Named, opener: open}
+	reg := &Registry{writer: writer{named}, reads: []*endpoint{named}, log: log}
+	if mirrors {
+		reg.reads = nil
+		for _, s := range r.Reads {
+			reg.reads = append(reg.reads, &endpoint{Source: s, opener: open})
+		}
+	}
+	return reg
+}
+
+// Resolve implements orlop.Reader.
+func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.Descriptor, error) {
+	return read(ctx, r, repo, func(e Endpoint, repo string) (orlop.Descriptor, error) { return e.Resolve(ctx, repo, reference) })
+}
+
+// Manifest implements orlop.Reader.
+func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.Manifest, error) {
+	return read(ctx, r, repo, func(e Endpoint, repo string) (orlop.Manifest, error) { return e.Manifest(ctx, repo, reference) })
+}
+
+// StatBlob implements orlop.Reader.
+func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest) (orlop.Descriptor, error) {
+	return read(ctx, r, repo, func(e Endpoint, repo string) (orlop.Descriptor, error) { return e.StatBlob(ctx, repo, dgst) })
+}
+
+// OpenBlob implements orlop.Reader.
+func (r *Registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, off, n int64) (orlop.BlobReader, error) {
+	return read(ctx, r, repo, func(e Endpoint, repo string) (orlop.BlobReader, error) { return e.OpenBlob(ctx, repo, dgst, off, n) })
+}
+
+// read asks the sources in order. The error is that of the last one, which is
+// the location; what the mirrors said is added as text.
+func read[T any](ctx context.Context, r *Registry, repo string, do func(Endpoint, string) (T, error)) (T, error) {
+	if repo != r.named.Repo { // another repository is under another prefix, perhaps
+		return ask(ctx, r.named, repo, do)
+	}
+	var failed []string
+	for i := int(r.first.Load()); ; i++ {
+		s := r.reads[i]
+		got, err := ask(ctx, s, s.Repo, do)
+		if err == nil || i == len(r.reads)-1 || ctx.Err() != nil || errors.Is(err, orlop.ErrDamaged) {
+			r.served(s, err)
+			return got, withMirrors(err, failed)
+		}
+		r.log.Debug("a mirror failed", "mirror", s.String(), "error", err.Error())
+		failed = append(failed, fmt.Sprintf("%s: %v", s, err))
+		if !errors.Is(err, orlop.ErrBlobUnknown) {
+			r.skip(i)
+		}
+	}
+}
+
+func ask[T any](ctx context.Context, e *endpoint, repo string, do func(Endpoint, string) (T, error)) (T, error) {
+	reg, err := e.open(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return do(reg, repo)
+}
+
+func (r *Registry) served(s *endpoint, err error) {
+	if err == nil && s != r.named {
+		r.log.Debug("served", "for", r.named.String(), "from", s.String())
+	}
+}
+
+// skip makes later reads begin behind the source i: it is down, or lacks the
+// manifest and so most likely what the manifest refers to.
+func (r *Registry) skip(i int) {
+	for {
+		first := r.first.Load()
+		if int(first) > i || r.first.CompareAndSwap(first, int32(i)+1) {
+			return
+		}
+	}
+}
+
+func withMirrors(err error, failed []string) error {
+	if err == nil || len(failed) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (mirrors failed: %s)", err, strings.Join(failed, "; "))
+}
