@@ -170,7 +170,8 @@ func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOpt
 
 // checkRoot checks that the source gave what was asked for.
 func (c *copier) checkRoot(root Manifest, reference string) error {
-	if IsDigest(reference) && root.Descriptor.Digest != digest.Digest(reference) {
+	asked := digest.Digest(reference) // if it is one: in a layout, names have colons too
+	if ValidateDigest(asked) == nil && root.Descriptor.Digest != asked {
 		return &CopyError{"read manifest " + reference, Source, root.Descriptor, ErrDamaged}
 	}
 	return c.checkManifest(root.Descriptor, root)

@@ -75,13 +75,14 @@ func (d *dir) commit(ctx context.Context, pushed *names) error {
 	}
 	return d.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
 		var damaged error
-		pushed.keep(func(dgst digest.Digest) bool {
+		left := pushed.clone()
+		left.keep(func(dgst digest.Digest) bool {
 			_, err := d.stat(blobPath(dgst))
 			if err = unknown(err, orlop.ErrManifestUnknown, dgst); err != nil && !errors.Is(err, orlop.ErrManifestUnknown) {
 				damaged = err
 			}
 			return err == nil
 		})
-		return pushed.merge(entries), damaged
+		return left.merge(entries), damaged
 	})
 }

@@ -203,18 +203,14 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
 	if err := checkName(repo); err != nil {
 		return err
 	}
+	if err := ValidateName(tag); err != nil { // unless another wrote it
+		if _, ok, _ := r.find(tag); !ok {
+			return err
+		}
+	}
 	d, err := r.committed(ctx)
 	if err != nil {
 		return err
-	}
-	index, err := r.currentIndex()
-	if err != nil {
-		return err
-	}
-	if _, ok := index.tags[tag]; !ok {
-		if err := ValidateName(tag); err != nil {
-			return err
-		}
 	}
 	return d.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
 		found := false

@@ -33,6 +33,8 @@ type Options struct {
 	OneRepository bool
 	// NoResume: an upload that was closed cannot be gone on with.
 	NoResume bool
+	// NoUpload: Upload always fails; blobs are pushed in one go.
+	NoUpload bool
 	// NoMount: MountBlob always fails with ErrBlobUnknown.
 	NoMount bool
 	// NoDelete: the methods of Deleter are not tested.
@@ -63,6 +65,9 @@ func Run(t *testing.T, open func(t *testing.T) orlop.Registry, o Options) {
 		{"parallel", parallelTests},
 	}
 	for _, g := range groups {
+		if g.name == "upload" && o.NoUpload {
+			continue
+		}
 		t.Run(g.name, func(t *testing.T) {
 			for _, tt := range g.tests {
 				t.Run(tt.name, func(t *testing.T) {
