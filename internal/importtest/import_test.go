@@ -53,14 +53,14 @@ var rules = []rule{
 	},
 	{
 		why:      "who installs the client gets no server",
-		packages: []string{"/cmd/orlop", "/internal/cli/...", "/internal/admin/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/..."},
+		packages: []string{"/cmd/orlop", "/internal/cli/...", "/internal/admin/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/...", "/internal/cache/..."},
 		deny:     append([]string{"modernc.org/...", "database/sql/...", "github.com/pressly/goose/...", "github.com/go-jose/..."}, serverParts...),
 		indirect: true,
 	},
 	{
 		why:      "the server needs nothing of the client",
 		packages: append([]string{"/cmd/orlopd"}, serverParts...),
-		deny:     []string{"/internal/cli/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/..."},
+		deny:     []string{"/internal/cli/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/...", "/internal/cache/..."},
 		indirect: true,
 	},
 	{
