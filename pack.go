@@ -168,9 +168,17 @@ func marshalManifest(m ocispec.Manifest) (Manifest, error) {
 // RFC 6838, section 4.2.
 var mediaType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$`)
 
-func checkMediaType(what, s string) error {
+// ValidateMediaType checks the form of a media type (RFC 6838, section 4.2).
+func ValidateMediaType(s string) error {
 	if !mediaType.MatchString(s) {
-		return fmt.Errorf("%s is no media type: %.100q", what, s)
+		return fmt.Errorf("no media type: %.100q", s)
+	}
+	return nil
+}
+
+func checkMediaType(what, s string) error {
+	if err := ValidateMediaType(s); err != nil {
+		return fmt.Errorf("%s is %w", what, err)
 	}
 	return nil
 }

@@ -9,5 +9,6 @@ func newManifestCommand(env *Env) *cobra.Command {
 	},
 		newManifestPushCommand(env),
 		newManifestDeleteCommand(env),
+		newManifestIndexCommand(env),
 	)
 }

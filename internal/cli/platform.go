@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -51,10 +52,19 @@ func checkPlatform(ctx context.Context, t *target, info orlop.ManifestInfo, want
 	return nil
 }
 
-func imagePlatform(ctx context.Context, t *target, config *orlop.Descriptor) (*ocispec.Platform, error) {
+// errNoPlatform reports a manifest of which no platform is known.
+var errNoPlatform = errors.New("it is no image and names no platform")
+
+// isImageConfig tells whether a configuration is that of an image.
+func isImageConfig(config *orlop.Descriptor) bool {
 	const dockerConfig = "application/vnd.docker.container.image.v1+json"
-	if config == nil || config.MediaType != ocispec.MediaTypeImageConfig && config.MediaType != dockerConfig {
-		return nil, fmt.Errorf("it is no image and names no platform")
+	return config != nil && (config.MediaType == ocispec.MediaTypeImageConfig || config.MediaType == dockerConfig)
+}
+
+// imagePlatform reads the platform from the configuration of an image.
+func imagePlatform(ctx context.Context, t *target, config *orlop.Descriptor) (*ocispec.Platform, error) {
+	if !isImageConfig(config) {
+		return nil, errNoPlatform
 	}
 	r, err := t.OpenBlob(ctx, t.repo, config.Digest, 0, -1)
 	if err != nil {
@@ -67,7 +77,7 @@ func imagePlatform(ctx context.Context, t *target, config *orlop.Descriptor) (*o
 	}
 	var p ocispec.Platform
 	if err := json.Unmarshal(raw, &p); err != nil {
-		return nil, fmt.Errorf("its configuration is no JSON: %w", err)
+		return nil, fmt.Errorf("%w: its configuration is no JSON: %w", errNoPlatform, err)
 	}
 	return &p, nil
 }
