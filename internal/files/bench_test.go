@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -46,5 +48,22 @@ func BenchmarkLoad(b *testing.B) {
 			b.Fatal(err)
 		}
 		s.Close()
+	}
+}
+
+// BenchmarkPack packs the standard library, some 11,000 files.
+func BenchmarkPack(b *testing.B) {
+	dir := filepath.Join(runtime.GOROOT(), "src")
+	for _, compression := range []string{Gzip, Zstd, None} {
+		b.Run(compression, func(b *testing.B) {
+			for b.Loop() {
+				s, err := Load(b.Context(), []Arg{{dir, ""}}, LoadOptions{AllowAbsolute: true, Compression: compression, TempDir: b.TempDir()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(s.Layers()[0].Size)/1e6, "MB")
+				s.Close()
+			}
+		})
 	}
 }
