@@ -84,7 +84,8 @@ func (f *failing) Write([]byte) (int, error) {
 
 func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{
-		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 5 << 30: "5.0 GiB", 1 << 62: "4.0 EiB",
+		0: "0 B", 1023: "1023 B", 1024: "1 KB", 1536: "1.5 KB", 10752: "10.5 KB", 150_000: "146 KB", 1 << 20: "1 MB",
+		5<<30 + 5<<20: "5 GB", 5_123_456_789: "4.77 GB", 1 << 62: "4 EB", -1: "-1 B",
 	} {
 		if got := Size(n); got != want {
 			t.Errorf("Size(%d) = %q, want %q", n, got, want)

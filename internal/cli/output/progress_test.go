@@ -77,7 +77,7 @@ func TestBarsShowRunningAndFinalState(t *testing.T) {
 	task := p.Start("Uploading", blob(strings.Repeat("x", 2048), "big.bin"))
 	task.Add(1024)
 	p.bars.draw(false)
-	if got := b.String(); !strings.Contains(got, "Uploading big.bin") || !strings.Contains(got, "1.0 KiB/2.0 KiB  50.00%") {
+	if got := b.String(); !strings.Contains(got, "Uploading big.bin") || !strings.Contains(got, "1 KB/2 KB  50.00%") {
 		t.Errorf("frame is %q", got)
 	}
 	b.Reset()
@@ -129,7 +129,7 @@ func TestTransient(t *testing.T) {
 	hashing.Set(4)
 	packing.Set(2048)
 	p.bars.draw(false)
-	for _, want := range []string{"Hashing   big.bin", "50.00%", "Packing   dir", " 2.0 KiB "} {
+	for _, want := range []string{"Hashing   big.bin", "50.00%", "Packing   dir", " 2 KB "} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("frame lacks %q: %q", want, b.String())
 		}

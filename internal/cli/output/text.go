@@ -1,23 +1,28 @@
 package output
 
 import (
-	"fmt"
+	"math"
+	"strconv"
 	"strings"
 )
 
-// Size prints a number of bytes for people, in units of 1024: "21 B",
-// "1.5 MiB".
+// Size prints a number of bytes for people in three or four digits, in units of
+// 1024 with the names that ORAS gives them: "21 B", "1.5 KB", "11 MB".
 func Size(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, u := float64(n)/1024, 0
+	units := []string{"B", "KB", "MB", "GB", "TB", "PB", "EB"}
+	f, u := float64(n), 0
 	for f >= 1024 && u < len(units)-1 {
 		f /= 1024
 		u++
 	}
-	return fmt.Sprintf("%.1f %ciB", f, units[u])
+	scale := 1.0
+	switch {
+	case f < 10:
+		scale = 100
+	case f < 100:
+		scale = 10
+	}
+	return strconv.FormatFloat(math.Round(f*scale)/scale, 'f', -1, 64) + " " + units[u]
 }
 
 // cells returns the width of s on a terminal: one cell a character, two for
