@@ -138,7 +138,7 @@ func runCopy(ctx context.Context, env *Env, opts *copyOptions) error {
 	if err != nil {
 		return err
 	}
-	if orlop.IsDigest(to.reference) {
+	if isDigest(to.reference) {
 		to.tags = nil // as of every reference with both, the digest counts
 	}
 	c := &copying{opts: opts, from: from, to: to, root: root}
@@ -169,7 +169,7 @@ type copying struct {
 }
 
 func (c *copying) run(ctx context.Context, env *Env) error {
-	if d := digest.Digest(c.to.reference); orlop.IsDigest(c.to.reference) && d != c.root.Descriptor.Digest {
+	if d := digest.Digest(c.to.reference); isDigest(c.to.reference) && d != c.root.Descriptor.Digest {
 		return atEnd(c.to, orlop.Destination, local(orlop.ErrDigestInvalid.With(
 			fmt.Sprintf("%s has the digest %s", c.from.typed, c.root.Descriptor.Digest))))
 	}

@@ -50,7 +50,7 @@ func (o *targetOptions) parseLayout(raw string) (parsedRef, error) {
 		}
 	}
 	for _, tag := range p.tags {
-		if err := ref.ValidateTag(tag); err != nil {
+		if err := layout.ValidateName(tag); err != nil {
 			return parsedRef{}, &usageError{err: err}
 		}
 	}
@@ -71,4 +71,11 @@ func parseLayout(raw string, windows bool) parsedRef {
 	}
 	tags := strings.Split(raw[colon+1:], ",")
 	return parsedRef{base: raw[:colon], reference: tags[0], tags: tags}
+}
+
+// isDigest tells whether a reference is a digest. A name in a layout may have
+// a colon too.
+func isDigest(reference string) bool {
+	_, err := ref.ValidateDigest(reference)
+	return err == nil
 }

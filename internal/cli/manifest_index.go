@@ -70,7 +70,7 @@ func (o *indexOptions) finish(ctx context.Context, env *Env, t *target, out *out
 			return t.about(err)
 		}
 		to := t.typed
-		if orlop.IsDigest(t.reference) {
+		if isDigest(t.reference) {
 			to = t.base // the new index has another digest
 		}
 		out.Line("Pushed    [%s] %s", t.kind, to)
@@ -131,7 +131,7 @@ func fetchSources(ctx context.Context, t *target, out *output.Printer, sources [
 
 // named is a digest, and the tag that it was named by if it was.
 func named(reference string, dgst digest.Digest) string {
-	if orlop.IsDigest(reference) {
+	if isDigest(reference) {
 		return reference
 	}
 	return string(dgst) + " " + reference

@@ -64,7 +64,7 @@ func runIndexCreate(ctx context.Context, env *Env, opts *indexCreateOptions) err
 	if err != nil {
 		return err
 	}
-	if orlop.IsDigest(t.reference) {
+	if isDigest(t.reference) {
 		return withHint(usagef("an index is not made under a digest"), "name it by a tag, or by none")
 	}
 	if opts.indexOptions.output == "" {

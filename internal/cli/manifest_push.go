@@ -142,7 +142,7 @@ func saidMediaType(raw []byte) (string, error) {
 
 // setDigest makes the digest of m the one that it was named by, if it was.
 func setDigest(m *orlop.Manifest, reference string) error {
-	if !orlop.IsDigest(reference) {
+	if !isDigest(reference) {
 		return nil
 	}
 	want := digest.Digest(reference)

@@ -101,7 +101,7 @@ func (t *target) at(reference string) string {
 	switch {
 	case reference == "":
 		return t.base
-	case orlop.IsDigest(reference):
+	case isDigest(reference):
 		return t.base + "@" + reference
 	}
 	return t.base + ":" + reference
