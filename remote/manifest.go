@@ -10,27 +10,17 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop"
 )
 
-// acceptManifests names every type of manifest: without it a registry may
-// convert a manifest or say that there is none.
-var acceptManifests = http.Header{"Accept": {strings.Join([]string{
-	ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex,
-	orlop.MediaTypeDockerManifest, orlop.MediaTypeDockerManifestList,
-	orlop.MediaTypeOCIArtifactManifest, orlop.MediaTypeORASArtifactManifest, "*/*",
-}, ", ")}}
-
 func manifestPath(repo, reference string) string { return "/v2/" + repo + "/manifests/" + reference }
 
-func readManifest(method, repo, reference string) call {
+func readManifest(ctx context.Context, method, repo, reference string) call {
 	return call{
-		method: method, path: manifestPath(repo, reference), header: acceptManifests,
+		method: method, path: manifestPath(repo, reference), header: accepted(ctx),
 		scopes: pull(repo), want: []int{http.StatusOK}, absent: orlop.ErrManifestUnknown,
 	}
 }
@@ -41,7 +31,7 @@ func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.D
 	if err := check(orlop.ValidateRepository(repo), orlop.ValidateReference(reference)); err != nil {
 		return orlop.Descriptor{}, err
 	}
-	c := readManifest(http.MethodHead, repo, reference)
+	c := readManifest(ctx, http.MethodHead, repo, reference)
 	resp, err := r.send(ctx, c)
 	if status(err) == http.StatusMethodNotAllowed {
 		return r.resolveByContent(ctx, repo, reference)
@@ -76,7 +66,7 @@ func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.
 	if err := check(orlop.ValidateRepository(repo), orlop.ValidateReference(reference)); err != nil {
 		return orlop.Manifest{}, err
 	}
-	c := readManifest(http.MethodGet, repo, reference)
+	c := readManifest(ctx, http.MethodGet, repo, reference)
 	var m orlop.Manifest
 	err := r.retry(ctx, func() error {
 		resp, err := r.send(ctx, c)
