@@ -105,8 +105,11 @@ type chunk struct {
 	raw   []byte
 }
 
+// end is the offset behind the chunk.
+func (c chunk) end() int64 { return c.start + int64(len(c.raw)) }
+
 func (c chunk) at(off int64) (io.Reader, bool) {
-	if off < c.start || off > c.start+int64(len(c.raw)) {
+	if off < c.start || off > c.end() {
 		return nil, false
 	}
 	return bytes.NewReader(c.raw[off-c.start:]), true
