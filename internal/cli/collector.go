@@ -31,6 +31,7 @@ type collector struct {
 	includeSubject bool
 
 	manifests []orlop.Descriptor // in the order in which they were read
+	root      orlop.ManifestInfo // of the first
 	parts     []part
 	seen      map[digest.Digest]bool // of manifests
 	bytes     int64                  // of manifests
@@ -61,6 +62,7 @@ func newCollector(from *target, p *output.Progress) *collector {
 // collect finds the blobs of the manifest root and of all that it leads to.
 func (c *collector) collect(ctx context.Context, root orlop.Manifest) error {
 	n := node{desc: root.Descriptor}
+	n.desc.Annotations = nil // its own are not its name
 	c.seen[n.desc.Digest] = true
 	next, err := c.add(n, root)
 	if err != nil {
@@ -70,6 +72,13 @@ func (c *collector) collect(ctx context.Context, root orlop.Manifest) error {
 		return err
 	}
 	return c.checkType()
+}
+
+// artifact describes the first manifest with what it says of itself.
+func (c *collector) artifact() orlop.Descriptor {
+	d := c.manifests[0]
+	d.ArtifactType, d.Annotations = c.root.ArtifactType, c.root.Annotations
+	return d
 }
 
 // checkType fails if manifests were left out and none is left.
@@ -137,11 +146,13 @@ func (c *collector) add(n node, m orlop.Manifest) ([]node, error) {
 	if !n.anyType && !c.wants(info.MediaType, info.ArtifactType) {
 		return nil, nil
 	}
-	m.Descriptor.ArtifactType, m.Descriptor.Annotations = info.ArtifactType, info.Annotations
-	m.Descriptor.Platform = n.desc.Platform
-	c.manifests = append(c.manifests, m.Descriptor)
-	c.progress.Event("Downloading", m.Descriptor)
-	c.progress.Event("Processing", m.Descriptor)
+	if len(c.manifests) == 0 {
+		c.root = info
+	}
+	d := orlop.Descriptor{MediaType: info.MediaType, Digest: m.Descriptor.Digest, Size: m.Descriptor.Size, Annotations: n.desc.Annotations}
+	c.manifests = append(c.manifests, d)
+	c.progress.Event("Downloading", d)
+	c.progress.Event("Processing", d)
 	c.addParts(n, info)
 	return c.next(n, info)
 }
