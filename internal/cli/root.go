@@ -91,6 +91,8 @@ Look at what is there:
 		newLogoutCommand(env),
 		newPushCommand(env),
 		newPullCommand(env),
+		newLsCommand(env),
+		newDiffCommand(env),
 		newAttachCommand(env),
 		newDiscoverCommand(env),
 		newCopyCommand(env),
