@@ -42,6 +42,17 @@ func useGroups(cmd *cobra.Command, groups ...flagGroup) {
 	}
 }
 
+// requireFlag demands a flag; it is called after useGroups.
+func requireFlag(cmd *cobra.Command, name string) {
+	next := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if !cmd.Flags().Changed(name) {
+			return wrongUse(cmd, fmt.Errorf("required flag %q is not set", "--"+name))
+		}
+		return next(cmd, args)
+	}
+}
+
 // exactArgs demands n arguments; what says which.
 func exactArgs(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -59,6 +60,15 @@ func (o *formatOptions) values() (flag string, values []string) {
 func (o *formatOptions) validate() (err error) {
 	o.parsed, err = output.ParseFormat(o.format, o.template, o.forPeople...)
 	return err
+}
+
+// text returns the printer of lines on standard output. They go nowhere if the
+// result is not text.
+func (o *formatOptions) text(env *Env) *output.Printer {
+	if !o.parsed.IsText() {
+		return output.NewPrinter(io.Discard)
+	}
+	return output.NewPrinter(env.Stdout)
 }
 
 // ttyOptions choose whether progress bars are drawn.

@@ -59,18 +59,25 @@ func (t *transfers) event(e orlop.Event) {
 			task.Set(e.N)
 		}
 	case orlop.Done:
-		if task := t.running[key]; task != nil {
-			task.Done(t.done)
-			delete(t.running, key)
-		}
+		t.end(key, t.done, e.Descriptor)
 	case orlop.Exists:
 		t.progress.Event("Exists", e.Descriptor)
-	case orlop.Mounted:
-		t.progress.Event("Mounted", e.Descriptor)
+	case orlop.Mounted: // it may have begun
+		t.end(key, "Mounted", e.Descriptor)
 	case orlop.Skipped:
 		t.progress.Event("Skipped", e.Descriptor)
 	}
 	t.sum.add(e)
+}
+
+// end ends what was under way, if it was.
+func (t *transfers) end(key transferKey, verb string, d orlop.Descriptor) {
+	if task := t.running[key]; task != nil {
+		task.Done(verb)
+		delete(t.running, key)
+		return
+	}
+	t.progress.Event(verb, d)
 }
 
 // summary is what has happened so far.

@@ -50,6 +50,10 @@ func (p *Progress) Close() {
 	}
 }
 
+// HasBars tells whether bars are drawn, which lines on the same terminal would
+// break until Close.
+func (p *Progress) HasBars() bool { return p.bars != nil }
+
 // Note reports something that is not a blob: "Preparing artifact.txt".
 func (p *Progress) Note(verb, name string) {
 	switch {
