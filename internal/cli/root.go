@@ -96,6 +96,8 @@ Look at what is there:
 		newCopyCommand(env),
 		newBackupCommand(env),
 		newRestoreCommand(env),
+		newLsCommand(env),
+		newDiffCommand(env),
 		newTagCommand(env),
 		newResolveCommand(env),
 		newManifestCommand(env),
