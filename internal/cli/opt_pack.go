@@ -57,7 +57,10 @@ func (o *packOptions) validate() error {
 	if o.annotationFile != "" && len(o.annotations) > 0 {
 		return errors.New("--annotation and --annotation-file cannot be used together")
 	}
-	return errors.Join(o.layers.validate(), o.annotationOptions.validate())
+	if err := o.layers.validate(); err != nil {
+		return err
+	}
+	return o.annotationOptions.validate()
 }
 
 func (o *packOptions) values() (flag string, values []string) { return o.layers.values() }

@@ -22,6 +22,7 @@ type pullOptions struct {
 	concurrencyOptions
 	selectOptions
 	referrersOptions
+	cacheOptions
 	output              string
 	keepOldFiles        bool
 	allowPathTraversal  bool
@@ -77,7 +78,7 @@ Pull from the OCI image layout directory layout-dir:
 		},
 	}
 	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions,
-		&opts.platformOptions, &opts.concurrencyOptions, &opts.selectOptions, &opts.referrersOptions)
+		&opts.platformOptions, &opts.concurrencyOptions, &opts.selectOptions, &opts.referrersOptions, &opts.cacheOptions)
 	opts.addOwnFlags(cmd)
 	return cmd
 }
@@ -112,6 +113,9 @@ func runPull(ctx context.Context, env *Env, opts *pullOptions) error {
 		return err
 	}
 	if err := t.needReference(); err != nil {
+		return err
+	}
+	if err := opts.wrap(env, t); err != nil {
 		return err
 	}
 	if opts.output == stdoutName {
