@@ -2,11 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -120,7 +118,11 @@ func (o *backupOptions) write(
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, w.Close()) }()
+	defer func() {
+		if closeErr := w.Close(); err == nil {
+			err = closeErr
+		}
+	}()
 	p := progress(env, &o.commonOptions, &o.ttyOptions, o.formatOptions.parsed, out,
 		"Pulling", "Pulled", "Exists", "Skipped", "Exporting")
 	b.show(p, "Pulling", "Pulled", out)
@@ -157,9 +159,6 @@ func openBackup(path string) (*backup, error) {
 	return b, nil
 }
 
-// isTarName tells whether a path is that of a tar file.
-func isTarName(path string) bool { return strings.HasSuffix(path, ".tar") }
-
 func (b *backup) target() *target {
 	return newTarget(kindLayout, b.Registry, parsedRef{base: b.path})
 }
@@ -181,12 +180,6 @@ func (b *backup) export(ctx context.Context, out *output.Printer) (int64, error)
 	}
 	out.Line("Exported to %s (%s)", b.path, archiveSize(info.Size()))
 	return info.Size(), nil
-}
-
-// archiveSize is the size of a tar file as scripts know it: 10752 is "10.5 KB".
-func archiveSize(n int64) string {
-	s := strings.Replace(output.Size(n), "iB", "B", 1)
-	return strings.Replace(s, ".0 ", " ", 1)
 }
 
 // repository opens the repository of a registry, with the tags that were typed.

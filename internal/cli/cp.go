@@ -118,7 +118,7 @@ type copyResult struct {
 	Summary         transferSummary `json:"summary"`
 }
 
-func runCopy(ctx context.Context, env *Env, opts *copyOptions) error {
+func runCopy(ctx context.Context, env *Env, opts *copyOptions) (err error) {
 	if _, err := opts.to.parse(opts.destination); err != nil {
 		return err
 	}
@@ -134,10 +134,15 @@ func runCopy(ctx context.Context, env *Env, opts *copyOptions) error {
 	if err != nil {
 		return err
 	}
-	to, err := opts.to.create(env, &opts.commonOptions, opts.destination)
+	to, err := opts.to.createWhole(env, &opts.commonOptions, opts.destination)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if closeErr := to.close(); err == nil {
+			err = closeErr
+		}
+	}()
 	if isDigest(to.reference) {
 		to.tags = nil // as of every reference with both, the digest counts
 	}
@@ -180,7 +185,7 @@ func (c *copying) run(ctx context.Context, env *Env) error {
 	err := c.copy(ctx, moved)
 	p.Close()
 	if err != nil {
-		return copyFailure(c.from, c.to, err)
+		return err
 	}
 	if !c.opts.formatOptions.parsed.IsText() {
 		return c.opts.formatOptions.parsed.Write(env.Stdout, c.result(moved))
@@ -204,7 +209,10 @@ func (c *copying) copy(ctx context.Context, moved *transfers) error {
 		Referrers:   c.opts.recursive,
 		Progress:    moved.event,
 	})
-	return err
+	if err != nil {
+		return copyFailure(c.from, c.to, err)
+	}
+	return atEnd(c.to, orlop.Destination, c.to.commit(ctx))
 }
 
 // mountFrom is where the destination's registry has the content already: the
