@@ -22,8 +22,8 @@ func openACRStore(env *Env) (*credential.Store, error) {
 // acrCredential returns the credential of the flags, or else that of
 // "acr login", or else that of "login".
 func (o *remoteOptions) acrCredential(env *Env) (auth.CredentialFunc, error) {
-	fallback, err := o.credentialFunc(env)
-	if err != nil || o.username != "" || o.password != "" || o.identityToken != "" || len(o.registryConfig) > 0 {
+	fallback, err := o.credentialFunc(env, "")
+	if err != nil || o.givesCredential() || len(o.registryConfig) > 0 {
 		return fallback, err
 	}
 	store, err := openACRStore(env)

@@ -33,6 +33,7 @@ func useGroups(cmd *cobra.Command, groups ...flagGroup) {
 		}
 	}
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		warnDeprecated(cmd)
 		for _, g := range groups {
 			if err := g.validate(); err != nil {
 				return wrongUse(cmd, err)

@@ -26,6 +26,7 @@ type Env struct {
 	TermSize   func() (w, h int)                     // size of the terminal at Stderr
 	ReadSecret func(context.Context) ([]byte, error) // reads a line from Stdin without echo
 	ConfigDir  func() (string, error)                // the user's configuration directory
+	CacheDir   func() (string, error)                // the user's directory for caches; nil: there is none
 }
 
 // OSEnv returns the environment of this process.
@@ -43,6 +44,7 @@ func OSEnv() *Env {
 		TermSize:   func() (int, int) { return termSize(os.Stderr) },
 		ReadSecret: func(ctx context.Context) ([]byte, error) { return readPassword(ctx, os.Stdin) },
 		ConfigDir:  os.UserConfigDir,
+		CacheDir:   os.UserCacheDir,
 	}
 }
 

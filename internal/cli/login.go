@@ -11,6 +11,7 @@ import (
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/cli/output"
+	"github.com/orlop/orlop/internal/registries"
 	"github.com/orlop/orlop/ref"
 	"github.com/orlop/orlop/remote/auth"
 )
@@ -74,22 +75,40 @@ func runLogin(ctx context.Context, env *Env, opts *loginOptions) error {
 	if err != nil {
 		return err
 	}
-	reg, err := opts.remoteOptions.open(env, &opts.commonOptions, host, auth.Static(cred))
-	if err != nil {
+	if err := opts.check(ctx, env, host, cred); err != nil {
 		return err
-	}
-	if err := reg.Ping(ctx); err != nil {
-		return loginFailure(host, err)
 	}
 	if err := opts.store(ctx, env, host, cred); err != nil {
 		return err
 	}
+	forgetTokens(env, &opts.commonOptions, host) // of who was signed in before
 	if err := rememberLogin(env, host); err != nil {
 		return err
 	}
 	out := output.NewPrinter(env.Stdout)
 	out.Line("Login Succeeded")
 	return out.Err()
+}
+
+// check asks the registry whether it accepts the credential.
+func (o *loginOptions) check(ctx context.Context, env *Env, host string, cred auth.Credential) error {
+	source := registries.Source{Host: host, Insecure: o.anyCert}
+	r, err := route(env, parsedRef{host: host})
+	if err != nil {
+		return err
+	}
+	if r != nil {
+		source.Insecure = source.Insecure || r.Named.Insecure
+	}
+	named := connection{host: host, cred: auth.Static(cred)}
+	reg, err := o.openSource(ctx, env, &o.commonOptions, source, named)
+	if err != nil {
+		return err
+	}
+	if err := reg.Ping(ctx); err != nil {
+		return loginFailure(host, err)
+	}
+	return nil
 }
 
 // store keeps a credential that the registry has accepted.
@@ -130,17 +149,13 @@ func (o *loginOptions) loginCredential(ctx context.Context, env *Env) (auth.Cred
 }
 
 // ask asks for user name and password. Without a user name the secret is an
-// identity token.
+// identity token. Where nobody types, both are lines of standard input.
 func (o *loginOptions) ask(ctx context.Context, env *Env) error {
-	if !env.StdinTTY {
-		return withHint(usagef("no password given, and standard input is no terminal to ask for it"),
-			"give --username and --password-stdin")
-	}
 	if o.username == "" {
 		fmt.Fprint(env.Stdout, "Username: ")
 		line, err := readLine(env.Stdin)
 		if err != nil {
-			return fmt.Errorf("read the user name: %w", err)
+			return noAnswer(env, "user name", err)
 		}
 		o.username = strings.TrimSpace(line)
 	}
@@ -149,16 +164,33 @@ func (o *loginOptions) ask(ctx context.Context, env *Env) error {
 		prompt = "Token: "
 	}
 	fmt.Fprint(env.Stdout, prompt)
-	secret, err := env.ReadSecret(ctx)
+	secret, err := askSecret(ctx, env)
 	fmt.Fprintln(env.Stdout)
 	if err != nil {
-		return fmt.Errorf("read the password: %w", err)
+		return noAnswer(env, "password", err)
 	}
-	if len(secret) == 0 {
+	if secret == "" {
 		return usagef("the password is empty")
 	}
-	o.password = string(secret)
+	o.password = secret
 	return nil
+}
+
+// askSecret reads a line, without showing it if someone types.
+func askSecret(ctx context.Context, env *Env) (string, error) {
+	if !env.StdinTTY {
+		return readLine(env.Stdin)
+	}
+	secret, err := env.ReadSecret(ctx)
+	return string(secret), err
+}
+
+// noAnswer is the error of a question that nobody answers.
+func noAnswer(env *Env, what string, err error) error {
+	if err != io.EOF || env.StdinTTY {
+		return fmt.Errorf("read the %s: %w", what, err)
+	}
+	return withHint(usagef("no %s given, and standard input has none", what), "give --username and --password-stdin")
 }
 
 // readLine reads one line and not a byte beyond it, so that what follows is

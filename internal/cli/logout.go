@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/orlop/orlop/internal/cli/output"
+	"github.com/orlop/orlop/internal/credential"
 	"github.com/orlop/orlop/ref"
 )
 
@@ -54,6 +56,20 @@ func runLogout(ctx context.Context, env *Env, opts *logoutOptions) error {
 	}
 	if err := errors.Join(store.Delete(ctx, opts.host), managing.Delete(ctx, opts.host)); err != nil {
 		return fmt.Errorf("remove the credentials of %s: %w", opts.host, err)
+	}
+	forgetTokens(env, &opts.commonOptions, opts.host)
+	return warnOfOthers(ctx, env, store, opts.host)
+}
+
+// warnOfOthers tells of a credential that is still there, in a file that orlop
+// reads and does not write.
+func warnOfOthers(ctx context.Context, env *Env, store *credential.Store, host string) error {
+	where, err := store.Source(ctx, host)
+	if err != nil {
+		return err
+	}
+	if where != "" {
+		output.NewPrinter(env.Stderr).Line("WARNING: there is still a credential for %s in %s, of another program", host, where)
 	}
 	return nil
 }

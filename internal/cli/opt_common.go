@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/orlop/orlop/internal/cli/output"
@@ -29,10 +30,17 @@ func (o *commonOptions) addFlags(fs *pflag.FlagSet) {
 
 func (o *commonOptions) validate() error { return nil }
 
-// logger returns the logger of requests, nil if none is wanted.
+// warnDeprecated tells of flags that will go, in the words of ORAS.
+func warnDeprecated(cmd *cobra.Command) {
+	if cmd.Flags().Changed("verbose") {
+		cmd.PrintErrln("Flag --verbose has been deprecated, and will be removed in a future release.")
+	}
+}
+
+// logger returns the logger of requests, which drops all without --debug.
 func (o *commonOptions) logger(env *Env) *slog.Logger {
 	if !o.debug {
-		return nil
+		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -1,21 +1,16 @@
 package cli
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/remote"
-	"github.com/orlop/orlop/remote/auth"
 )
 
 // remoteOptions say how to reach a registry and who asks.
@@ -28,6 +23,8 @@ type remoteOptions struct {
 	insecure, plainHTTP               bool
 	caFile, certFile, keyFile         string
 	resolve, registryConfig, headers  []string
+	maxRetryAfter                     time.Duration
+	retries                           int
 
 	referrersTag remote.TagMode // set by distributionOptions
 	anyCert      bool           // --allow-insecure of 2020: as --insecure, also where HTTP is the default
@@ -48,6 +45,8 @@ func (o *remoteOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&o.resolve, o.name("resolve"), nil, "use an address for a name: `host:port:address[:address_port]`")
 	fs.StringArrayVarP(&o.registryConfig, o.name("registry-config"), o.short("c"), nil, "`FILE` with credentials (default that of Docker)")
 	fs.StringArrayVarP(&o.headers, o.name("header"), o.short("H"), nil, "send a header: `\"NAME: VALUE\"`")
+	fs.DurationVar(&o.maxRetryAfter, o.name("max-retry-after"), time.Minute, "wait at most `DURATION` when the registry asks to come back later")
+	fs.IntVar(&o.retries, o.name("retries"), 4, "try a request again `N` times that failed for a passing reason")
 	if o.prefix == "" {
 		fs.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
 		fs.BoolVar(&o.identityTokenStdin, "identity-token-stdin", false, "read the identity token from standard input")
@@ -80,11 +79,22 @@ func (o *remoteOptions) validate() error {
 	if (o.certFile == "") != (o.keyFile == "") {
 		return fmt.Errorf("--%s and --%s must be given together", o.name("cert-file"), o.name("key-file"))
 	}
+	if o.maxRetryAfter < 0 || o.retries < 0 {
+		return fmt.Errorf("--%s and --%s cannot be negative", o.name("max-retry-after"), o.name("retries"))
+	}
 	if _, err := o.header(); err != nil {
 		return err
 	}
 	_, err := o.addresses()
 	return err
+}
+
+// retry returns the options of trying again that the flags ask for.
+func (o *remoteOptions) retry() remote.RetryOptions {
+	return remote.RetryOptions{
+		Attempts:      o.retries + 1,
+		MaxRetryAfter: max(o.maxRetryAfter, 1), // 0 would be the default
+	}
 }
 
 // header parses the values of --header.
@@ -122,19 +132,6 @@ func (o *remoteOptions) addresses() (map[string]string, error) {
 	return m, nil
 }
 
-// usePlainHTTP decides between HTTP and HTTPS. Without a flag it is HTTP for
-// localhost and loopback addresses, whose traffic leaves the machine never,
-// unless a TLS flag shows that TLS is meant.
-func (o *remoteOptions) usePlainHTTP(host string) bool {
-	if o.flags.Changed(o.name("plain-http")) {
-		return o.plainHTTP
-	}
-	if o.caFile != "" || o.certFile != "" || o.insecure {
-		return false
-	}
-	return isLoopback(host)
-}
-
 func isLoopback(host string) bool {
 	name := hostname(host)
 	if name == "localhost" {
@@ -151,75 +148,4 @@ func hostname(host string) string {
 		return h
 	}
 	return strings.Trim(host, "[]")
-}
-
-// registry opens the registry at host with the given or stored credentials.
-func (o *remoteOptions) registry(env *Env, c *commonOptions, host string) (*remote.Registry, error) {
-	cred, err := o.credentialFunc(env)
-	if err != nil {
-		return nil, err
-	}
-	return o.open(env, c, host, cred)
-}
-
-// open opens the registry at host with a credential.
-func (o *remoteOptions) open(env *Env, c *commonOptions, host string, cred auth.CredentialFunc) (*remote.Registry, error) {
-	transport, err := o.transport()
-	if err != nil {
-		return nil, err
-	}
-	header, err := o.header()
-	if err != nil {
-		return nil, err
-	}
-	warnings := output.NewPrinter(env.Stderr)
-	return remote.New(host, remote.Options{
-		PlainHTTP:    o.usePlainHTTP(host),
-		Transport:    transport,
-		Credential:   cred,
-		UserAgent:    "orlop/" + env.Version,
-		Header:       header,
-		ReferrersTag: o.referrersTag,
-		Warn:         func(text string) { warnings.Line("WARNING: from %s: %s", host, text) },
-		Log:          c.logger(env),
-	})
-}
-
-// transport makes the HTTP transport that the TLS flags and --resolve ask for.
-func (o *remoteOptions) transport() (*http.Transport, error) {
-	t := remote.NewTransport()
-	config := &tls.Config{InsecureSkipVerify: o.insecure || o.anyCert}
-	if o.caFile != "" {
-		pem, err := os.ReadFile(o.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read certificate authority: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read certificate authority: no certificate in %s", o.caFile)
-		}
-	}
-	if o.certFile != "" {
-		cert, err := tls.LoadX509KeyPair(o.certFile, o.keyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read client certificate: %w", err)
-		}
-		config.Certificates = []tls.Certificate{cert}
-	}
-	t.TLSClientConfig = config
-	addresses, err := o.addresses()
-	if err != nil || len(addresses) == 0 {
-		return t, err
-	}
-	dial := t.DialContext
-	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
-	}
-	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if to, ok := addresses[addr]; ok {
-			addr = to
-		}
-		return dial(ctx, network, addr)
-	}
-	return t, nil
 }

@@ -17,9 +17,9 @@ import (
 const maxSecret = 64 << 10
 
 // credentialFunc returns the credential of the flags if there is one: it wins
-// over every store. Otherwise the stores are asked when a registry wants to
-// know who asks.
-func (o *remoteOptions) credentialFunc(env *Env) (auth.CredentialFunc, error) {
+// over every store. Otherwise the stores are asked, for a repository, when the
+// registry wants to know who asks.
+func (o *remoteOptions) credentialFunc(env *Env, repo string) (auth.CredentialFunc, error) {
 	c, err := o.givenCredential(env)
 	if err != nil {
 		return nil, err
@@ -27,11 +27,22 @@ func (o *remoteOptions) credentialFunc(env *Env) (auth.CredentialFunc, error) {
 	if !c.IsZero() {
 		return auth.Static(c), nil
 	}
+	return o.storedCredential(repo)
+}
+
+// storedCredential returns what is stored for a repository.
+func (o *remoteOptions) storedCredential(repo string) (auth.CredentialFunc, error) {
 	store, err := openStore(o.registryConfig)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, host string) (auth.Credential, error) { return store.Get(ctx, host, "") }, nil
+	return func(ctx context.Context, host string) (auth.Credential, error) { return store.Get(ctx, host, repo) }, nil
+}
+
+// givesCredential tells whether the flags give a credential, or what was asked
+// for in their place. It is known when what is on standard input has been read.
+func (o *remoteOptions) givesCredential() bool {
+	return o.username != "" || o.password != "" || o.identityToken != ""
 }
 
 // givenCredential returns the credential that the flags give, and warns of

@@ -64,26 +64,41 @@ func (o *targetOptions) parse(raw string) (parsedRef, error) {
 	return parseRemote(raw)
 }
 
-// open opens what raw names, to be read or tagged. Nothing is sent yet.
+// purpose is what a target is opened for.
+type purpose int
+
+const (
+	toChange purpose = iota // to be read and changed
+	toRead                  // to be read only: mirrors may stand in
+	toCreate                // to be pushed to: a layout is made if there is none
+)
+
+// open opens what raw names, to be read and changed. Nothing is sent yet.
 func (o *targetOptions) open(env *Env, c *commonOptions, raw string) (*target, error) {
-	return o.openTarget(env, c, raw, false)
+	return o.openTarget(env, c, raw, toChange)
+}
+
+// openSource opens what raw names, to be read and nothing else: mirrors may
+// stand in for the registry.
+func (o *targetOptions) openSource(env *Env, c *commonOptions, raw string) (*target, error) {
+	return o.openTarget(env, c, raw, toRead)
 }
 
 // create opens what raw names, to be pushed to: a layout is made if there is
 // none.
 func (o *targetOptions) create(env *Env, c *commonOptions, raw string) (*target, error) {
-	return o.openTarget(env, c, raw, true)
+	return o.openTarget(env, c, raw, toCreate)
 }
 
-func (o *targetOptions) openTarget(env *Env, c *commonOptions, raw string, create bool) (*target, error) {
+func (o *targetOptions) openTarget(env *Env, c *commonOptions, raw string, what purpose) (*target, error) {
 	if o.ociLayout || o.ociLayoutPath != "" {
-		return o.openLayout(raw, create)
+		return o.openLayout(raw, what == toCreate)
 	}
 	p, err := parseRemote(raw)
 	if err != nil {
 		return nil, err
 	}
-	reg, err := o.registry(env, c, p.host)
+	reg, err := o.registryOf(env, c, p, what == toRead)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func TestUsePlainHTTP(t *testing.T) {
 		{"localhost", []string{"--ca-file", "ca.pem"}, false},
 		{"localhost", []string{"--ca-file", "ca.pem", "--plain-http"}, true},
 	} {
-		if got := remoteFlags(t, c.args...).usePlainHTTP(c.host); got != c.want {
+		if got := remoteFlags(t, c.args...).usePlainHTTP(connection{host: c.host}, trust{}); got != c.want {
 			t.Errorf("%s %v: plain HTTP %v, want %v", c.host, c.args, got, c.want)
 		}
 	}

@@ -22,16 +22,32 @@ func transportHint(program, host string, err error) string {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		return fmt.Sprintf("check the name %s, or give its address by --resolve HOST:PORT:ADDRESS", e.Name)
 	}
-	switch {
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	switch text := err.Error(); {
+	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return plainHTTP
-	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(err.Error(), "actively refused"): // so Windows puts it
+	case answersTLS(text):
+		return useTLS
+	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(text, "actively refused"): // so Windows puts it
 		return fmt.Sprintf("nothing listens there; check the host and port of %s", host)
 	}
 	return ""
 }
 
+// answersTLS tells whether an error is what a server for TLS makes of plain
+// HTTP: an alert, or an answer in words of the usual servers.
+func answersTLS(text string) bool {
+	for _, sign := range []string{
+		`malformed HTTP response "\x15\x03`, "an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port",
+	} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
+}
+
 const (
 	unknownAuthority = "give the certificate authority of the registry by --ca-file FILE"
+	useTLS           = "the registry speaks TLS; give its certificate authority by --ca-file FILE, or --plain-http=false if the system knows it"
 	plainHTTP        = "the registry speaks plain HTTP; add --plain-http if that is meant"
 )

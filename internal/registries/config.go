@@ -93,10 +93,7 @@ func (c *Config) read(path string) error {
 func parse(raw []byte) ([]table, error) {
 	var d document
 	if _, err := toml.Decode(string(raw), &d); err != nil {
-		if e, ok := errors.AsType[toml.ParseError](err); ok {
-			return nil, fmt.Errorf("line %d: %s", e.Position.Line, message(e))
-		}
-		return nil, err
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "toml: ")) // it begins by the line
 	}
 	for _, p := range d.Registries.Insecure.Registries {
 		d.Registry = append(d.Registry, table{Location: p, Insecure: true})
@@ -110,15 +107,6 @@ func parse(raw []byte) ([]table, error) {
 		}
 	}
 	return d.Registry, nil
-}
-
-// message is the text of a syntax error without the position.
-func message(e toml.ParseError) string {
-	text := strings.TrimPrefix(e.Error(), "toml: ")
-	if _, rest, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(text, "line ") {
-		text = rest
-	}
-	return text
 }
 
 // add puts a table into the place of the one with the same prefix.

@@ -134,5 +134,8 @@ func (t *table) rewrite(named Source, location place) Source {
 	}
 	s := named
 	s.Host, s.Repo = place(string(location) + rest).split()
+	if s.Repo == "" && named.Repo != "" {
+		return named // the location of one repository names none
+	}
 	return s
 }

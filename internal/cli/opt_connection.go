@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/cli/output"
+	"github.com/orlop/orlop/internal/registries"
+	"github.com/orlop/orlop/remote"
+	"github.com/orlop/orlop/remote/auth"
+)
+
+// connection says how one registry is spoken to.
+type connection struct {
+	host string // host[:port]
+	cred auth.CredentialFunc
+	// foreign is a registry that the user did not name, a mirror: the flags are
+	// not about it.
+	foreign bool
+	// insecure is what registries.conf says: any certificate will do, and
+	// plainHTTP if nothing else is spoken there.
+	insecure, plainHTTP bool
+}
+
+// registry opens the registry at host.
+func (o *remoteOptions) registry(env *Env, c *commonOptions, host string) (orlop.Registry, error) {
+	return o.registryOf(env, c, parsedRef{host: host}, false)
+}
+
+// registryOf opens the registry of a reference with the given or stored
+// credentials. With mirrors, reads go to where registries.conf sends them: only
+// for who reads and does nothing else.
+func (o *remoteOptions) registryOf(env *Env, c *commonOptions, p parsedRef, mirrors bool) (orlop.Registry, error) {
+	cred, err := o.credentialFunc(env, p.repo)
+	if err != nil {
+		return nil, err
+	}
+	route, err := route(env, p)
+	if err != nil {
+		return nil, err
+	}
+	if route == nil {
+		return o.open(env, c, p.host, cred)
+	}
+	open := func(ctx context.Context, s registries.Source) (registries.Endpoint, error) {
+		return o.openSource(ctx, env, c, s, connection{host: p.host, cred: cred})
+	}
+	return registries.NewRegistry(route, mirrors, open, c.logger(env)), nil
+}
+
+// route returns what registries.conf says of a reference, nil if it says
+// nothing. What it blocks is an error.
+func route(env *Env, p parsedRef) (*registries.Route, error) {
+	conf, err := registries.Load(registries.Default(env.Getenv))
+	if err != nil {
+		return nil, withHint(err, "mend the file, or do without: CONTAINERS_REGISTRIES_CONF=%s", os.DevNull)
+	}
+	route, err := conf.Route(p.host, p.repo, p.reference)
+	return route, withHint(err, "who set up this machine has forbidden it there")
+}
+
+// openSource opens a source of registries.conf. The flags, and what they give
+// of secrets, are for the registry that was named.
+func (o *remoteOptions) openSource(
+	ctx context.Context, env *Env, c *commonOptions, s registries.Source, named connection,
+) (*remote.Registry, error) {
+	conn := named
+	conn.insecure = s.Insecure
+	if s.Host != named.host {
+		cred, err := o.storedCredential(s.Repo)
+		if err != nil {
+			return nil, err
+		}
+		conn = connection{host: s.Host, cred: cred, foreign: true, insecure: s.Insecure}
+	}
+	if s.Insecure {
+		conn.plainHTTP = !o.speaksTLS(ctx, env, conn)
+	}
+	return o.connect(env, c, conn)
+}
+
+// speaksTLS asks a registry whether it speaks TLS, with whatever certificate.
+func (o *remoteOptions) speaksTLS(ctx context.Context, env *Env, conn connection) bool {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	transport, _, err := o.transport(env, conn)
+	if err != nil {
+		return true // which is told when it is used
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+conn.host+"/v2/", nil)
+	if err != nil {
+		return true
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return ctx.Err() != nil
+	}
+	resp.Body.Close()
+	return true
+}
+
+// open opens the registry at host with a credential.
+func (o *remoteOptions) open(env *Env, c *commonOptions, host string, cred auth.CredentialFunc) (*remote.Registry, error) {
+	return o.connect(env, c, connection{host: host, cred: cred})
+}
+
+// connect opens a registry. Nothing is sent yet.
+func (o *remoteOptions) connect(env *Env, c *commonOptions, conn connection) (*remote.Registry, error) {
+	transport, plainHTTP, err := o.transport(env, conn)
+	if err != nil {
+		return nil, err
+	}
+	warnings := output.NewPrinter(env.Stderr)
+	opts := remote.Options{
+		PlainHTTP:    plainHTTP,
+		Transport:    transport,
+		Credential:   conn.cred,
+		UserAgent:    "orlop/" + env.Version,
+		ReferrersTag: o.referrersTag,
+		Retry:        o.retry(),
+		Warn:         func(text string) { warnings.Line("WARNING: from %s: %s", conn.host, text) },
+		Log:          c.logger(env),
+	}
+	if !conn.foreign {
+		if opts.Header, err = o.header(); err != nil {
+			return nil, err
+		}
+	}
+	if dir := stateDir(env); dir != "" {
+		opts.Uploads = keptUploads(dir, c.logger(env))
+		if conn.foreign || !o.givesCredential() { // what a flag gives is for this run
+			opts.Tokens = keptTokens(dir, c.logger(env))
+		}
+	}
+	return remote.New(conn.host, opts)
+}
