@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/semaphore"
 )
 
 // Target is what Copy writes to. It reads too, to learn what is there.
@@ -22,7 +23,8 @@ type CopyOptions struct {
 	// Tags are made to name the manifest at the destination when it is there
 	// whole.
 	Tags []string
-	// Concurrency is how many blobs and manifests are under way at once; 0: 5.
+	// Concurrency is how many blobs and manifests are under way at once. 0 goes
+	// by their sizes: 32 of up to 1 MiB, fewer of larger ones, 5 of the largest.
 	Concurrency int
 	// MountFrom are repositories of the destination's registry in which blobs may
 	// lie already, tried in order: they are mounted rather than sent.
@@ -36,6 +38,9 @@ type CopyOptions struct {
 	// Force sends every manifest and looks for every blob. Otherwise what is
 	// under a manifest that the destination has is taken to be there.
 	Force bool
+	// AllowMissing leaves out manifests of an index that the source does not
+	// have, and goes on. Otherwise they are an error, ErrManifestUnknown.
+	AllowMissing bool
 	// Referrers copies also what refers to the manifests copied, and what refers
 	// to that. The source must be a Lister.
 	Referrers bool
@@ -47,7 +52,7 @@ type CopyOptions struct {
 // EventKind is a kind of Event.
 type EventKind int
 
-// What happens to a blob or manifest: one of Exists, Mounted and Skipped; or
+// What happens to a blob or manifest: one of Exists, Mounted, Skipped and Missing; or
 // Started, Bytes as often as some arrive, and Done. Mounted may also come in
 // place of Done, if the registry had the content read before it could tell.
 // After an error nothing more need come.
@@ -58,6 +63,7 @@ const (
 	Exists  // it was there
 	Mounted // a blob was taken from MountFrom
 	Skipped // a foreign layer, which registries do not hold
+	Missing // a manifest of an index that was left out, see AllowMissing
 )
 
 // Event tells the progress of Copy.
@@ -136,26 +142,30 @@ type copier struct {
 	src              Reader
 	dstRepo, srcRepo string
 	o                CopyOptions
-	slots            chan struct{} // one for each transfer under way
-	lister           Lister        // the source, if referrers are copied
-	mounter          MountPusher   // the destination, if it is one
+	gate             gate
+	lister           Lister      // the source, if referrers are copied
+	mounter          MountPusher // the destination, if it is one
+	guess            guess
 
-	mu    sync.Mutex // guards what follows
-	nodes map[nodeKey]*node
-	count int          // references seen
-	held  int64        // bytes of the manifests in memory
-	fresh []Descriptor // manifests whose referrers have not been listed
+	leaves *semaphore.Weighted // bytes of the manifests in memory that are no indexes
+
+	mu      sync.Mutex // guards what follows
+	nodes   map[nodeKey]*node
+	doubted map[nodeKey]bool // manifests that the destination was wrong to say it has
+	count   int              // references seen
+	held    int64            // bytes of the indexes in memory
+	fresh   []Descriptor     // manifests whose referrers have not been listed
 
 	progress sync.Mutex // held while o.Progress is called
 }
 
 func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOptions) (*copier, error) {
-	o.Concurrency = cmp.Or(o.Concurrency, 5)
 	o.Attempts = cmp.Or(o.Attempts, 5)
 	o.MaxNodes = cmp.Or(o.MaxNodes, defaultMaxNodes)
 	c := &copier{
 		dst: dst, src: src, dstRepo: dstRepo, srcRepo: srcRepo, o: o,
-		slots: make(chan struct{}, o.Concurrency), nodes: map[nodeKey]*node{},
+		gate: newGate(o.Concurrency), leaves: semaphore.NewWeighted(maxHeld),
+		nodes: map[nodeKey]*node{}, doubted: map[nodeKey]bool{},
 	}
 	c.mounter, _ = dst.(MountPusher)
 	if o.Referrers {
@@ -196,17 +206,6 @@ func (c *copier) event(kind EventKind, desc Descriptor, n int64) {
 	c.progress.Lock()
 	defer c.progress.Unlock()
 	c.o.Progress(Event{kind, desc, n})
-}
-
-// transfer runs f while not too many others run.
-func (c *copier) transfer(ctx context.Context, f func() error) error {
-	select {
-	case c.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-c.slots }()
-	return f()
 }
 
 // absent tells whether an error says that something is not there.

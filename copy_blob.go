@@ -13,10 +13,10 @@ import (
 
 // copyBlob makes a blob available at the destination.
 func (c *copier) copyBlob(ctx context.Context, desc Descriptor) error {
-	return c.once(ctx, nodeKey{desc.Digest, false}, func() error {
-		return c.transfer(ctx, func() error {
-			there, err := c.hasBlob(ctx, desc)
-			if err != nil || there {
+	return c.once(ctx, nodeKey{desc.Digest, false}, func(n *node) error {
+		return c.gate.pass(ctx, desc.Size, func() (err error) {
+			n.there, err = c.hasBlob(ctx, desc)
+			if err != nil || n.there {
 				return err
 			}
 			if mounted, err := c.mountBlob(ctx, desc); err != nil || mounted {
@@ -27,10 +27,14 @@ func (c *copier) copyBlob(ctx context.Context, desc Descriptor) error {
 	})
 }
 
-// hasBlob tells whether the destination has a blob. One of another size is
-// damaged, and pushing it again heals it.
+// hasBlob tells whether the destination has a blob, as far as it is worth a
+// question. One of another size is damaged, and pushing it again heals it.
 func (c *copier) hasBlob(ctx context.Context, desc Descriptor) (bool, error) {
+	if c.mounter != nil && !c.guess.ask(desc.Size) {
+		return false, nil
+	}
 	there, err := c.dst.StatBlob(ctx, c.dstRepo, desc.Digest)
+	c.guess.learn(desc.Size, err == nil)
 	if err == nil && there.Size == desc.Size {
 		c.event(Exists, desc, 0)
 		return true, nil

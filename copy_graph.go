@@ -15,17 +15,15 @@ import (
 // Bounds on what a hostile source can make Copy hold.
 const (
 	maxDepth = 64       // of indexes in indexes
-	maxHeld  = 64 << 20 // bytes of manifests whose parts are being copied
-	// wideDepth is down to which depth several manifests of an index are copied
-	// at once: deeper, concurrency would multiply once more with every level.
-	wideDepth = 2
+	maxHeld  = 64 << 20 // bytes of indexes, and of other manifests, whose parts are being copied
 )
 
 // node is a blob or manifest that is copied once, however often it is referred
 // to.
 type node struct {
-	done chan struct{} // closed when err is set
-	err  error
+	done  chan struct{} // closed when what follows is set
+	err   error
+	there bool // the destination says that it had it
 }
 
 type nodeKey struct {
@@ -36,7 +34,7 @@ type nodeKey struct {
 // once runs f for the first caller of a node; the others wait for its result.
 // A graph has no cycles in which they could wait for each other: a manifest
 // cannot hold its own digest.
-func (c *copier) once(ctx context.Context, key nodeKey, f func() error) error {
+func (c *copier) once(ctx context.Context, key nodeKey, f func(*node) error) error {
 	c.mu.Lock()
 	n, ok := c.nodes[key]
 	if !ok {
@@ -45,7 +43,7 @@ func (c *copier) once(ctx context.Context, key nodeKey, f func() error) error {
 	}
 	c.mu.Unlock()
 	if !ok {
-		n.err = f()
+		n.err = f(n)
 		close(n.done)
 		return n.err
 	}
@@ -61,22 +59,33 @@ func (c *copier) once(ctx context.Context, key nodeKey, f func() error) error {
 // was read already, as the root is.
 func (c *copier) copyManifest(ctx context.Context, desc Descriptor, m *Manifest, depth int) error {
 	if depth > maxDepth {
-		return &CopyError{"read manifest", Source, desc, fmt.Errorf("%w: deeper than %d", ErrTooLarge, maxDepth)}
+		return tooLarge(desc, "deeper than %d", maxDepth)
 	}
-	return c.once(ctx, nodeKey{desc.Digest, true}, func() error {
+	return c.once(ctx, nodeKey{desc.Digest, true}, func(n *node) error {
 		there, err := c.hasManifest(ctx, desc)
 		if err != nil {
 			return err
 		}
+		n.there = there
 		root := depth == 0 && m != nil
-		if there && !c.o.Force && !c.o.Referrers && (!root || len(c.o.Tags) == 0) {
+		if there && !c.o.Referrers && (!root || len(c.o.Tags) == 0) {
 			c.event(Exists, desc, 0)
 			return nil
 		}
+		release, err := c.hold(ctx, desc)
+		if err != nil {
+			return err
+		}
+		defer release()
 		if m == nil {
-			if m, err = c.readManifest(ctx, desc); err != nil {
-				return err
-			}
+			m, err = c.readManifest(ctx, desc)
+		}
+		if depth > 0 && c.o.AllowMissing && errors.Is(err, ErrManifestUnknown) {
+			c.event(Missing, desc, 0)
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 		return c.copyTree(ctx, desc, m, there, root, depth)
 	})
@@ -85,11 +94,6 @@ func (c *copier) copyManifest(ctx context.Context, desc Descriptor, m *Manifest,
 // copyTree copies the parts of a manifest that was read, then the manifest.
 // there tells whether the destination has it.
 func (c *copier) copyTree(ctx context.Context, desc Descriptor, m *Manifest, there, root bool, depth int) error {
-	release, err := c.hold(desc)
-	if err != nil {
-		return err
-	}
-	defer release()
 	info, err := ParseManifest(cmp.Or(desc.MediaType, m.Descriptor.MediaType), m.Raw)
 	if err != nil {
 		return &CopyError{"read manifest", Source, desc, err}
@@ -106,13 +110,46 @@ func (c *copier) copyTree(ctx context.Context, desc Descriptor, m *Manifest, the
 			return err
 		}
 	}
-	if err := c.copyBlobs(ctx, info); err != nil {
+	if err := c.copyParts(ctx, info, depth); err != nil {
 		return err
 	}
-	if err := c.copyChildren(ctx, info, depth); err != nil {
-		return err
+	err = c.pushManifest(ctx, desc, info.MediaType, m.Raw, tags)
+	if errors.Is(err, ErrManifestBlobUnknown) && c.doubt(info) {
+		if err := c.copyParts(ctx, info, depth); err != nil {
+			return err
+		}
+		err = c.pushManifest(ctx, desc, info.MediaType, m.Raw, tags)
 	}
-	return c.pushManifest(ctx, desc, info.MediaType, m.Raw, tags)
+	return err
+}
+
+// doubt forgets the parts of a manifest that the destination said it had: they
+// are to be looked for again, and manifests among them sent again. It tells
+// whether there are any.
+func (c *copier) doubt(info ManifestInfo) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found := false
+	forget := func(key nodeKey) {
+		if n := c.nodes[key]; n != nil && n.there { // it is done, since the caller waited for it
+			delete(c.nodes, key)
+			c.doubted[key] = key.manifest
+			found = true
+		}
+	}
+	for blob := range info.Blobs() {
+		forget(nodeKey{blob.Digest, false})
+	}
+	for _, child := range info.Children {
+		forget(nodeKey{child.Digest, true})
+	}
+	return found
+}
+
+func (c *copier) isDoubted(key nodeKey) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.doubted[key]
 }
 
 // trust takes a manifest that the destination has for whole, and only sets its
@@ -126,7 +163,7 @@ func (c *copier) trust(
 		}
 	}
 	if len(tags) > 0 {
-		err := c.transfer(ctx, func() error { return c.put(ctx, desc, info.MediaType, raw, tags) })
+		err := c.gate.pass(ctx, desc.Size, func() error { return c.put(ctx, desc, info.MediaType, raw, tags) })
 		if errors.Is(err, ErrManifestBlobUnknown) {
 			return false, nil
 		}
@@ -138,21 +175,21 @@ func (c *copier) trust(
 	return true, nil
 }
 
-func (c *copier) copyBlobs(ctx context.Context, info ManifestInfo) error {
+// copyParts copies what a manifest refers to, blobs first.
+func (c *copier) copyParts(ctx context.Context, info ManifestInfo, depth int) error {
 	for _, layer := range info.Layers {
 		if IsForeign(layer.MediaType) {
 			c.event(Skipped, layer, 0)
 		}
 	}
-	return each(ctx, c.o.Concurrency, info.Blobs(), c.copyBlob)
+	if err := each(ctx, c.gate.limit, info.Blobs(), c.copyBlob); err != nil {
+		return err
+	}
+	return c.copyChildren(ctx, info, depth)
 }
 
 func (c *copier) copyChildren(ctx context.Context, info ManifestInfo, depth int) error {
-	limit := c.o.Concurrency
-	if depth > wideDepth {
-		limit = 1
-	}
-	return each(ctx, limit, slices.Values(info.Children), func(ctx context.Context, child Descriptor) error {
+	return each(ctx, c.gate.width(depth), slices.Values(info.Children), func(ctx context.Context, child Descriptor) error {
 		return c.copyManifest(ctx, child, nil, depth+1)
 	})
 }
@@ -188,17 +225,29 @@ func (c *copier) visit(desc Descriptor, info ManifestInfo) error {
 func (c *copier) add(desc Descriptor, n int) error {
 	c.count += n
 	if c.count > c.o.MaxNodes {
-		return &CopyError{"read manifest", Source, desc, fmt.Errorf("%w: more than %d references", ErrTooLarge, c.o.MaxNodes)}
+		return tooLarge(desc, "more than %d references", c.o.MaxNodes)
 	}
 	return nil
 }
 
-// hold accounts for a manifest that stays in memory until release.
-func (c *copier) hold(desc Descriptor) (release func(), err error) {
+func tooLarge(desc Descriptor, format string, bound int) error {
+	return &CopyError{"read manifest", Source, desc, fmt.Errorf("%w: "+format, ErrTooLarge, bound)}
+}
+
+// hold accounts for a manifest that will be in memory until release. One that
+// refers to no manifests, and so waits for none, waits for its turn.
+func (c *copier) hold(ctx context.Context, desc Descriptor) (release func(), err error) {
+	if desc.Size > MaxManifestSize {
+		return nil, tooLarge(desc, "a manifest of more than %d bytes", MaxManifestSize)
+	}
+	if IsManifest(desc.MediaType) && !IsIndex(desc.MediaType) {
+		size := max(desc.Size, 0) // a listing may say anything
+		return func() { c.leaves.Release(size) }, c.leaves.Acquire(ctx, size)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.held+desc.Size > maxHeld {
-		return nil, &CopyError{"read manifest", Source, desc, fmt.Errorf("%w: manifests of %d bytes", ErrTooLarge, maxHeld)}
+		return nil, tooLarge(desc, "indexes of %d bytes", maxHeld)
 	}
 	c.held += desc.Size
 	return func() {
@@ -211,10 +260,10 @@ func (c *copier) hold(desc Descriptor) (release func(), err error) {
 // hasManifest asks the destination for a manifest, unless it is to be sent
 // anyway.
 func (c *copier) hasManifest(ctx context.Context, desc Descriptor) (there bool, err error) {
-	if c.o.Force {
+	if c.o.Force || c.isDoubted(nodeKey{desc.Digest, true}) {
 		return false, nil
 	}
-	err = c.transfer(ctx, func() error {
+	err = c.gate.pass(ctx, 0, func() error {
 		_, err := c.dst.Resolve(ctx, c.dstRepo, string(desc.Digest))
 		return err
 	})
@@ -228,11 +277,8 @@ func (c *copier) hasManifest(ctx context.Context, desc Descriptor) (there bool, 
 }
 
 func (c *copier) readManifest(ctx context.Context, desc Descriptor) (*Manifest, error) {
-	if desc.Size > MaxManifestSize {
-		return nil, &CopyError{"read manifest", Source, desc, fmt.Errorf("%w: %d bytes", ErrTooLarge, desc.Size)}
-	}
 	var m Manifest
-	err := c.transfer(ctx, func() (err error) {
+	err := c.gate.pass(ctx, desc.Size, func() (err error) {
 		m, err = c.src.Manifest(ctx, c.srcRepo, string(desc.Digest))
 		return err
 	})
@@ -245,7 +291,7 @@ func (c *copier) readManifest(ctx context.Context, desc Descriptor) (*Manifest, 
 // pushManifest stores a manifest whose parts are there.
 func (c *copier) pushManifest(ctx context.Context, desc Descriptor, mediaType string, raw []byte, tags []string) error {
 	c.event(Started, desc, 0)
-	if err := c.transfer(ctx, func() error { return c.put(ctx, desc, mediaType, raw, tags) }); err != nil {
+	if err := c.gate.pass(ctx, desc.Size, func() error { return c.put(ctx, desc, mediaType, raw, tags) }); err != nil {
 		return &CopyError{"push manifest", Destination, desc, err}
 	}
 	c.event(Bytes, desc, desc.Size)

@@ -17,7 +17,7 @@ func (c *copier) copyReferrers(ctx context.Context) error {
 		if len(subjects) == 0 {
 			return nil
 		}
-		if err := each(ctx, c.o.Concurrency, slices.Values(subjects), c.copyReferrersOf); err != nil {
+		if err := each(ctx, c.gate.limit, slices.Values(subjects), c.copyReferrersOf); err != nil {
 			return err
 		}
 	}
@@ -29,13 +29,13 @@ func (c *copier) copyReferrersOf(ctx context.Context, subject Descriptor) error 
 		return err
 	}
 	return each(ctx, 1, slices.Values(referrers), func(ctx context.Context, desc Descriptor) error {
-		return c.copyManifest(ctx, desc, nil, 0)
+		return c.copyManifest(ctx, desc, nil, 1)
 	})
 }
 
 func (c *copier) listReferrers(ctx context.Context, subject Descriptor) ([]Descriptor, error) {
 	var referrers []Descriptor
-	err := c.transfer(ctx, func() error {
+	err := c.gate.pass(ctx, 0, func() error {
 		for desc, err := range c.lister.Referrers(ctx, c.srcRepo, subject.Digest, "") {
 			if err != nil {
 				return err

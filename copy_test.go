@@ -16,7 +16,7 @@ import (
 	"github.com/orlop/orlop/memory"
 )
 
-func pushBlob(t *testing.T, r orlop.Writer, repo string, content []byte) orlop.Descriptor {
+func pushBlob(t testing.TB, r orlop.Writer, repo string, content []byte) orlop.Descriptor {
 	t.Helper()
 	d := orlop.Descriptor{MediaType: "application/vnd.example.blob", Digest: digest.FromBytes(content), Size: int64(len(content))}
 	if err := r.PushBlob(t.Context(), repo, d, bytes.NewReader(content)); err != nil {
@@ -25,7 +25,7 @@ func pushBlob(t *testing.T, r orlop.Writer, repo string, content []byte) orlop.D
 	return d
 }
 
-func pushJSON(t *testing.T, r orlop.Writer, repo, mediaType string, v any, tags ...string) orlop.Descriptor {
+func pushJSON(t testing.TB, r orlop.Writer, repo, mediaType string, v any, tags ...string) orlop.Descriptor {
 	t.Helper()
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -101,6 +101,7 @@ type spy struct {
 	push  func(ctx context.Context, desc orlop.Descriptor, content io.Reader) (done bool, err error)
 	put   func(raw []byte) error
 	read  func(m *orlop.Manifest) error
+	mount func() error
 	calls atomic.Int64 // that send or mount something
 }
 
@@ -124,6 +125,11 @@ func (s *spy) PushBlob(ctx context.Context, repo string, desc orlop.Descriptor, 
 
 func (s *spy) MountBlob(ctx context.Context, repo, from string, dgst digest.Digest) error {
 	s.calls.Add(1)
+	if s.mount != nil {
+		if err := s.mount(); err != nil {
+			return err
+		}
+	}
 	return s.Registry.MountBlob(ctx, repo, from, dgst)
 }
 

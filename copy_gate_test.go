@@ -1,0 +1,100 @@
+package orlop
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+)
+
+// full is how many transfers of a size fit through a gate at once.
+func full(t *testing.T, g gate, size int64) int {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	end := make(chan struct{})
+	defer close(end)
+	for n := 0; ; n++ {
+		if n > 1000 {
+			t.Fatal("the gate has no bound")
+		}
+		in, out := make(chan struct{}), make(chan error)
+		waiting := !g.room.TryAcquire(g.weight(size))
+		if !waiting {
+			g.room.Release(g.weight(size))
+		}
+		if waiting { // one more waits until it is cancelled
+			wg.Go(func() { out <- g.pass(ctx, size, func() error { close(in); return nil }) })
+			cancel()
+			if err := <-out; !errors.Is(err, context.Canceled) {
+				t.Errorf("one too many: %v", err)
+			}
+			return n
+		}
+		wg.Go(func() {
+			g.pass(ctx, size, func() error { close(in); <-end; return nil })
+		})
+		<-in
+	}
+}
+
+func TestGate(t *testing.T) {
+	tests := []struct {
+		concurrency int
+		size        int64
+		want        int
+	}{
+		{0, 0, 32}, {0, 10 << 10, 32}, {0, 1 << 20, 32}, {0, 4 << 20, 8}, {0, 6 << 20, 5}, {0, 1 << 40, 5}, {0, 1<<63 - 1, 5},
+		{0, -1, 32}, {1, 0, 1}, {1, 1 << 40, 1}, {3, 10 << 10, 3}, {40, 1 << 40, 40},
+	}
+	for _, tt := range tests {
+		if got := full(t, newGate(tt.concurrency), tt.size); got != tt.want {
+			t.Errorf("concurrency %d, blobs of %d bytes: %d at once, want %d", tt.concurrency, tt.size, got, tt.want)
+		}
+	}
+}
+
+// Goroutines multiply with the depth of an index in indexes.
+func TestGateWidth(t *testing.T) {
+	for _, n := range []int{0, 1, 5, 100} {
+		g := newGate(n)
+		all := g.limit // of the blobs of one manifest
+		for depth := range maxDepth {
+			all *= g.width(depth)
+			if g.width(depth) < 1 {
+				t.Errorf("%d at once at depth %d", g.width(depth), depth)
+			}
+		}
+		if all > 200_000 {
+			t.Errorf("concurrency %d: %d goroutines", n, all)
+		}
+	}
+}
+
+func TestGuess(t *testing.T) {
+	var g guess
+	ask := func(n int, there bool) (asked int) {
+		for range n {
+			if g.ask(100) {
+				asked++
+				g.learn(100, there)
+			}
+		}
+		return asked
+	}
+	if n := ask(4+17*3, false); n != 4+3 {
+		t.Errorf("asked for %d missing", n)
+	}
+	if !g.ask(smallBlob+1) || !g.ask(1<<40) {
+		t.Error("did not ask for a large blob")
+	}
+	g.learn(1<<40, true) // which tells nothing of small ones
+	if n := ask(16, true); n != 0 {
+		t.Errorf("asked for %d, too soon", n)
+	}
+	if n := ask(100, true); n != 100 {
+		t.Errorf("asked for %d of what is there", n)
+	}
+}
