@@ -82,12 +82,6 @@ func (o *attachOptions) complete() error {
 	return nil
 }
 
-// attachResult is the result of attach as JSON.
-type attachResult struct {
-	Reference string `json:"reference"`
-	descriptor
-}
-
 func runAttach(ctx context.Context, env *Env, opts *attachOptions) error {
 	t, err := opts.open(env, &opts.commonOptions, opts.subject)
 	if err != nil {
@@ -114,7 +108,7 @@ func runAttach(ctx context.Context, env *Env, opts *attachOptions) error {
 		return err
 	}
 	if f := opts.formatOptions.parsed; !f.IsText() {
-		return f.Write(env.Stdout, attachResult{t.digested(m.Descriptor.Digest), describe(m.Descriptor)})
+		return f.Write(env.Stdout, manifestResult{t.digested(m.Descriptor.Digest), describe(m.Descriptor)})
 	}
 	out.Line("Attached to [%s] %s", t.kind, t.digested(subject.Digest))
 	out.Line("Digest: %s", m.Descriptor.Digest)

@@ -132,7 +132,7 @@ func discover(ctx context.Context, t *target, d orlop.Descriptor, o orlop.WalkOp
 	node := func(d orlop.Descriptor) *discovered {
 		return &discovered{t.digested(d.Digest), describe(d), []*discovered{}}
 	}
-	root := node(orlop.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+	root := node(d)
 	nodes := map[digest.Digest]*discovered{d.Digest: root}
 	for r, err := range orlop.WalkReferrers(ctx, t, t.repo, d.Digest, o) {
 		if err != nil {

@@ -73,7 +73,7 @@ Push to the OCI image layout directory layout-dir:
 	return cmd
 }
 
-// pushResult is the result of push as JSON.
+// pushResult is the result of push and tag as JSON.
 type pushResult struct {
 	Reference string `json:"reference"`
 	descriptor
@@ -88,7 +88,7 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
 	if err != nil {
 		return err
 	}
-	if orlop.IsDigest(t.reference) {
+	if isDigest(t.reference) {
 		return withHint(usagef("cannot push to a digest"), "name the artifact by a tag, or by none")
 	}
 	mountFrom, err := opts.repositories(t)
@@ -109,7 +109,7 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
 		return err
 	}
 	if !opts.parsed.IsText() {
-		return opts.parsed.Write(env.Stdout, newPushResult(t, m.Descriptor))
+		return opts.parsed.Write(env.Stdout, newPushResult(t, m.Descriptor, t.tags))
 	}
 	out.Line("Pushed %s", t)
 	for _, tag := range t.furtherTags() {
@@ -143,9 +143,9 @@ func push(
 	return m, err
 }
 
-func newPushResult(t *target, d orlop.Descriptor) pushResult {
+func newPushResult(t *target, d orlop.Descriptor, tags []string) pushResult {
 	r := pushResult{Reference: t.digested(d.Digest), descriptor: describe(d), ReferenceAsTags: []string{}}
-	for _, tag := range t.tags {
+	for _, tag := range tags {
 		r.ReferenceAsTags = append(r.ReferenceAsTags, t.at(tag))
 	}
 	slices.Sort(r.ReferenceAsTags)

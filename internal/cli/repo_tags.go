@@ -7,8 +7,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/orlop/orlop/internal/cli/output"
 )
 
 type repoTagsOptions struct {
@@ -65,12 +63,17 @@ func runRepoTags(ctx context.Context, env *Env, opts *repoTagsOptions) error {
 	if err != nil {
 		return err
 	}
+	out := opts.text(env)
 	list := tagList{Tags: []string{}}
+	atOnce := t.reference == "" && opts.parsed.IsText() // a repository may have a million
 	for tag, err := range t.Tags(ctx, t.repo, opts.last) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return t.aboutRef(t.base, err)
-		}
-		if !opts.excludeDigestTags || !digestTag.MatchString(tag) {
+		case opts.excludeDigestTags && digestTag.MatchString(tag):
+		case atOnce:
+			out.Line("%s", tag)
+		default:
 			list.Tags = append(list.Tags, tag)
 		}
 	}
@@ -82,7 +85,6 @@ func runRepoTags(ctx context.Context, env *Env, opts *repoTagsOptions) error {
 	if !opts.parsed.IsText() {
 		return opts.parsed.Write(env.Stdout, list)
 	}
-	out := output.NewPrinter(env.Stdout)
 	for _, tag := range list.Tags {
 		out.Line("%s", tag)
 	}

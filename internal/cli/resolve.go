@@ -13,6 +13,7 @@ type resolveOptions struct {
 	commonOptions
 	targetOptions
 	platformOptions
+	formatOptions
 	full bool
 
 	target string
@@ -39,7 +40,7 @@ Print the digest of one platform of an index:
 			return runResolve(cmd.Context(), env, &opts)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.platformOptions)
+	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.platformOptions, &opts.formatOptions)
 	cmd.Flags().BoolVarP(&opts.full, "full-reference", "l", false, "print name@digest")
 	return cmd
 }
@@ -55,6 +56,10 @@ func runResolve(ctx context.Context, env *Env, opts *resolveOptions) error {
 	d, err := resolve(ctx, t, &opts.platformOptions)
 	if err != nil {
 		return err
+	}
+	if f := opts.formatOptions.parsed; !f.IsText() {
+		d = orlop.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size} // a layout tells more
+		return f.Write(env.Stdout, manifestResult{t.digested(d.Digest), describe(d)})
 	}
 	out := output.NewPrinter(env.Stdout)
 	if opts.full {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/ref"
 	"github.com/orlop/orlop/remote/auth"
 )
@@ -13,7 +12,9 @@ import (
 type tagOptions struct {
 	commonOptions
 	targetOptions
-	concurrency int // accepted as before; one request carries each tag anyway
+	formatOptions
+	concurrency int
+	remove      bool
 
 	from string
 	tags []string
@@ -28,24 +29,37 @@ func newTagCommand(env *Env) *cobra.Command {
 Give the manifest v1.0.1 the tags v1.0.2 and latest:
   orlop tag localhost:5000/hello:v1.0.1 v1.0.2 latest
 
+Remove the tag latest, and leave its manifest (as untag does):
+  orlop tag --remove localhost:5000/hello latest
+
 Tag a manifest in the OCI image layout directory layout-dir:
   orlop tag --oci-layout layout-dir:v1.0.1 v1.0.2`),
-		Args: minArgs(2, "the manifest and one new tag or more"),
+		Args: minArgs(1, "the manifest and one new tag or more"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.from, opts.tags = args[0], args[1:]
+			if opts.remove {
+				return runUntag(cmd.Context(), env, &opts)
+			}
+			if err := minArgs(2, "the manifest and one new tag or more")(cmd, args); err != nil {
+				return err
+			}
 			return runTag(cmd.Context(), env, &opts)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.targetOptions)
-	cmd.Flags().IntVar(&opts.concurrency, "concurrency", 5, "tags to set at once")
+	opts.use(cmd)
+	cmd.Flags().BoolVar(&opts.remove, "remove", false, "remove the tags, as untag does")
 	return cmd
 }
 
+// use gives a command the flags of tag and untag.
+func (o *tagOptions) use(cmd *cobra.Command) {
+	useGroups(cmd, &o.commonOptions, &o.targetOptions, &o.formatOptions)
+	cmd.Flags().IntVar(&o.concurrency, "concurrency", 5, "tags at once, where the registry takes one a request")
+}
+
 func runTag(ctx context.Context, env *Env, opts *tagOptions) error {
-	for _, tag := range opts.tags {
-		if err := ref.ValidateTag(tag); err != nil {
-			return &usageError{err: err}
-		}
+	if err := validateTags(opts.tags); err != nil {
+		return err
 	}
 	t, err := opts.open(env, &opts.commonOptions, opts.from)
 	if err != nil {
@@ -59,13 +73,25 @@ func runTag(ctx context.Context, env *Env, opts *tagOptions) error {
 	if err != nil {
 		return t.about(err)
 	}
-	out := output.NewPrinter(env.Stdout)
+	out := opts.text(env)
 	out.Line("Tagging [%s] %s", t.kind, t.digested(m.Descriptor.Digest))
+	if err := t.put(ctx, m, opts.tags...); err != nil {
+		return t.about(err)
+	}
 	for _, tag := range opts.tags {
-		if _, err := t.PushManifest(ctx, t.repo, m.Descriptor.MediaType, m.Raw, tag); err != nil {
-			return t.aboutRef(t.at(tag), err)
-		}
 		out.Line("Tagged %s", tag)
 	}
+	if !opts.parsed.IsText() {
+		return opts.parsed.Write(env.Stdout, newPushResult(t, m.Descriptor, opts.tags))
+	}
 	return out.Err()
+}
+
+func validateTags(tags []string) error {
+	for _, tag := range tags {
+		if err := ref.ValidateTag(tag); err != nil {
+			return &usageError{err: err}
+		}
+	}
+	return nil
 }
