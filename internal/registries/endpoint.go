@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/orlop/orlop"
 )
@@ -23,6 +24,7 @@ type Opener func(ctx context.Context, s Source) (Endpoint, error)
 type endpoint struct {
 	Source
 	opener Opener
+	failed atomic.Bool // it is a mirror and of no use
 
 	mu     sync.Mutex
 	opened Endpoint // guarded by mu; nil before

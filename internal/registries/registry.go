@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 
@@ -14,8 +13,8 @@ import (
 )
 
 // Registry is a registry as a Route reaches it. Reads of its repository go to
-// the sources of the route: to the first one that answers, and from then on no
-// more to those before it. Everything else goes to the registry that was named.
+// the sources of the route, in order, until one answers; one that has failed is
+// not asked again. Everything else goes to the registry that was named.
 // It may be used concurrently.
 //
 // A tag means what the source that knows it first says; content is checked by
@@ -23,10 +22,8 @@ import (
 // sources there are still.
 type Registry struct {
 	writer             // named
-	reads  []*endpoint // not empty
+	reads  []*endpoint // mirrors, and last the location
 	log    *slog.Logger
-
-	first atomic.Int32 // index of reads that is asked first
 }
 
 var _ Endpoint = (*Registry)(nil)
@@ -74,19 +71,27 @@ func read[T any](ctx context.Context, r *Registry, repo string, do func(Endpoint
 		return ask(ctx, r.named, repo, do)
 	}
 	var failed []string
-	for i := int(r.first.Load()); ; i++ {
-		s := r.reads[i]
-		got, err := ask(ctx, s, s.Repo, do)
-		if err == nil || i == len(r.reads)-1 || ctx.Err() != nil || errors.Is(err, orlop.ErrDamaged) {
-			r.served(s, err)
-			return got, withMirrors(err, failed)
+	mirrors, location := r.reads[:len(r.reads)-1], r.reads[len(r.reads)-1]
+	for _, m := range mirrors {
+		if m.failed.Load() {
+			continue
 		}
-		r.log.Debug("a mirror failed", "mirror", s.String(), "error", err.Error())
-		failed = append(failed, fmt.Sprintf("%s: %v", s, err))
+		got, err := ask(ctx, m, m.Repo, do)
+		if err == nil || ctx.Err() != nil || errors.Is(err, orlop.ErrDamaged) {
+			r.served(m, err)
+			return got, err
+		}
+		r.log.Debug("a mirror failed", "mirror", m.String(), "error", err.Error())
+		failed = append(failed, fmt.Sprintf("%s: %v", m, err))
+		// It may lack a blob and have others. Without the manifest it hardly has
+		// what that refers to.
 		if !errors.Is(err, orlop.ErrBlobUnknown) {
-			r.skip(i)
+			m.failed.Store(true)
 		}
 	}
+	got, err := ask(ctx, location, location.Repo, do)
+	r.served(location, err)
+	return got, withMirrors(err, failed)
 }
 
 func ask[T any](ctx context.Context, e *endpoint, repo string, do func(Endpoint, string) (T, error)) (T, error) {
@@ -101,17 +106,6 @@ func ask[T any](ctx context.Context, e *endpoint, repo string, do func(Endpoint,
 func (r *Registry) served(s *endpoint, err error) {
 	if err == nil && s != r.named {
 		r.log.Debug("served", "for", r.named.String(), "from", s.String())
-	}
-}
-
-// skip makes later reads begin behind the source i: it is down, or lacks the
-// manifest and so most likely what the manifest refers to.
-func (r *Registry) skip(i int) {
-	for {
-		first := r.first.Load()
-		if int(first) > i || r.first.CompareAndSwap(first, int32(i)+1) {
-			return
-		}
 	}
 }
 
