@@ -7,6 +7,8 @@ func newManifestCommand(env *Env) *cobra.Command {
 		Use:   "manifest [command]",
 		Short: "Read and change manifests in a registry or an OCI image layout",
 	},
+		newManifestFetchCommand(env),
+		newManifestFetchConfigCommand(env),
 		newManifestPushCommand(env),
 		newManifestDeleteCommand(env),
 		newManifestIndexCommand(env),

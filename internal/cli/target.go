@@ -137,7 +137,7 @@ func (t *target) needReference() error {
 }
 
 // manifest reads the manifest that the target names. From an index it takes
-// that of the platform, if one is given.
+// that of the platform, if one is given, with the descriptor that is in the index.
 func (t *target) manifest(ctx context.Context, p *platformOptions) (orlop.Manifest, error) {
 	m, err := t.Manifest(ctx, t.repo, t.reference)
 	if err != nil || p.parsed == nil {
@@ -148,7 +148,8 @@ func (t *target) manifest(ctx context.Context, p *platformOptions) (orlop.Manife
 		return m, err
 	}
 	m, err = t.Manifest(ctx, t.repo, string(d.Digest))
-	return m, t.aboutRef(t.digested(d.Digest), err)
+	d.Size = m.Descriptor.Size // which is checked
+	return orlop.Manifest{Descriptor: d, Raw: m.Raw}, t.aboutRef(t.digested(d.Digest), err)
 }
 
 // put stores a manifest under its digest, and makes the tags name it.
