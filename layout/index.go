@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop"
@@ -16,6 +17,8 @@ type index struct {
 	stamp
 	doc ocispec.Index
 	*names
+
+	referrers map[digest.Digest][]orlop.Descriptor // by subject, once they were asked for; guarded by Registry.mu
 }
 
 // racy is the age below which a file may be changed again without its time

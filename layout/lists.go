@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -83,20 +84,59 @@ func (r *Registry) Referrers(
 }
 
 func (r *Registry) referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]orlop.Descriptor, error) {
-	entries, err := r.entries()
+	all, err := r.bySubject(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var found []orlop.Descriptor
+	for _, desc := range all[subject] {
+		if artifactType != "" && desc.ArtifactType != artifactType {
+			continue
+		}
+		switch _, err := r.files.stat(blobPath(desc.Digest)); {
+		case err == nil:
+			found = append(found, desc)
+		case !errors.Is(err, fs.ErrNotExist): // an index may be sparse
+			return nil, err
+		}
+	}
+	slices.SortFunc(found, func(a, b orlop.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	return found, nil
+}
+
+// bySubject returns all manifests that have a subject. For one version of
+// index.json they are looked for once.
+func (r *Registry) bySubject(ctx context.Context) (map[digest.Digest][]orlop.Descriptor, error) {
+	index, err := r.currentIndex()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	entries, known := index.doc.Manifests, index.referrers
+	if r.pending != nil {
+		entries, known = r.pending.merge(entries), nil
+	}
+	r.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	all := map[digest.Digest][]orlop.Descriptor{}
 	err = r.walk(ctx, entries, func(desc orlop.Descriptor) ([]orlop.Descriptor, error) {
 		p, err := r.parse(desc)
-		if err == nil && p.subject == subject && (artifactType == "" || p.desc.ArtifactType == artifactType) {
-			found = append(found, p.desc)
+		if p.subject != "" {
+			all[p.subject] = append(all[p.subject], p.desc)
 		}
 		return p.children, err
 	})
-	slices.SortFunc(found, func(a, b orlop.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
-	return found, err
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending == nil {
+		index.referrers = all
+	}
+	return all, nil
 }
 
 // walk visits manifests and what visit says is below them, each once. Those
