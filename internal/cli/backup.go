@@ -76,7 +76,7 @@ type backupResult struct {
 
 func runBackup(ctx context.Context, env *Env, opts *backupOptions) error {
 	start := time.Now()
-	from, err := opts.repository(env, &opts.commonOptions, opts.source)
+	from, err := opts.repository(env, &opts.commonOptions, opts.source, true)
 	if err != nil {
 		return err
 	}
@@ -183,12 +183,13 @@ func (b *backup) export(ctx context.Context, out *output.Printer) (int64, error)
 }
 
 // repository opens the repository of a registry, with the tags that were typed.
-func (o *remoteOptions) repository(env *Env, c *commonOptions, raw string) (*target, error) {
+// With mirrors they may stand in for the registry.
+func (o *remoteOptions) repository(env *Env, c *commonOptions, raw string, mirrors bool) (*target, error) {
 	p, err := parseRemote(raw)
 	if err != nil {
 		return nil, err
 	}
-	reg, err := o.registry(env, c, p.host)
+	reg, err := o.registryOf(env, c, p, mirrors)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (o *blobFetchOptions) check() error {
 }
 
 func runBlobFetch(ctx context.Context, env *Env, opts *blobFetchOptions) error {
-	t, err := opts.open(env, &opts.commonOptions, opts.target)
+	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func runCopy(ctx context.Context, env *Env, opts *copyOptions) (err error) {
 	if _, err := opts.to.parse(opts.destination); err != nil {
 		return err
 	}
-	from, err := opts.from.open(env, &opts.commonOptions, opts.source)
+	from, err := opts.from.openSource(env, &opts.commonOptions, opts.source)
 	if err != nil {
 		return err
 	}

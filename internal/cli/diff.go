@@ -83,7 +83,7 @@ func (o *diffOptions) inspect(ctx context.Context, env *Env) (from, to *collecto
 	g, ctx := errgroup.WithContext(ctx)
 	read := func(side *targetOptions, raw string, c **collector) {
 		g.Go(func() error {
-			t, err := side.open(env, &o.commonOptions, raw)
+			t, err := side.openSource(env, &o.commonOptions, raw)
 			if err != nil {
 				return err
 			}

@@ -93,7 +93,7 @@ func (o *discoverOptions) complete(env *Env, cmd *cobra.Command) (err error) {
 }
 
 func runDiscover(ctx context.Context, env *Env, opts *discoverOptions) error {
-	t, err := opts.open(env, &opts.commonOptions, opts.target)
+	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
 	}

@@ -165,7 +165,9 @@ func (o *loginOptions) ask(ctx context.Context, env *Env) error {
 	}
 	fmt.Fprint(env.Stdout, prompt)
 	secret, err := askSecret(ctx, env)
-	fmt.Fprintln(env.Stdout)
+	if env.StdinTTY {
+		fmt.Fprintln(env.Stdout) // the one that was typed is not shown
+	}
 	if err != nil {
 		return noAnswer(env, "password", err)
 	}

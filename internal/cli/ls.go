@@ -86,7 +86,7 @@ type listedEntry struct {
 }
 
 func runLs(ctx context.Context, env *Env, opts *lsOptions) error {
-	t, err := opts.open(env, &opts.commonOptions, opts.target)
+	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
 	}

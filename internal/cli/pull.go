@@ -108,7 +108,7 @@ type pulledFile struct {
 }
 
 func runPull(ctx context.Context, env *Env, opts *pullOptions) error {
-	t, err := opts.open(env, &opts.commonOptions, opts.source)
+	t, err := opts.openSource(env, &opts.commonOptions, opts.source)
 	if err != nil {
 		return err
 	}

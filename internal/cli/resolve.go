@@ -46,7 +46,7 @@ Print the digest of one platform of an index:
 }
 
 func runResolve(ctx context.Context, env *Env, opts *resolveOptions) error {
-	t, err := opts.open(env, &opts.commonOptions, opts.target)
+	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ type restoreResult struct {
 
 func runRestore(ctx context.Context, env *Env, opts *restoreOptions) error {
 	start := time.Now()
-	to, err := opts.repository(env, &opts.commonOptions, opts.destination)
+	to, err := opts.repository(env, &opts.commonOptions, opts.destination, false)
 	if err != nil {
 		return err
 	}
