@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/layout"
 )
 
@@ -206,5 +207,84 @@ func TestPullDeep(t *testing.T) {
 	}
 	if code, _, stderr := a.pull("lay:deeper"); code != exitFailed || !strings.Contains(stderr, "more than 64 deep") {
 		t.Errorf("exit code %d, errors %q", code, stderr)
+	}
+}
+
+// TestPullReferrersStayInside: the files of a referrer cannot leave its folder,
+// also not for that of the artifact.
+func TestPullReferrersStayInside(t *testing.T) {
+	a := newArtifacts(t)
+	subject := a.manifest(nil, []ocispec.Descriptor{a.blob("the thing", "thing.txt")}, "1")
+	for _, title := range []string{"../../thing.txt", "/tmp/thing.txt", "..", "x/../../../y"} {
+		r := a.manifest(&subject, []ocispec.Descriptor{a.blob("evil", title)})
+		code, _, stderr := a.pull("lay:1", "--include-referrers")
+		if code != exitFailed || !strings.Contains(stderr, "leads out of the folder of the referrer") {
+			t.Errorf("%s: exit code %d, errors %q", title, code, stderr)
+		}
+		if _, err := os.Stat("out"); err == nil {
+			t.Errorf("%s: something was written", title)
+		}
+		if err := a.reg.DeleteManifest(t.Context(), "", r.Digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestPullReferrersOfIndex: those of the manifests of an index come too, each
+// once, and so do those with packed directories.
+func TestPullReferrersOfIndex(t *testing.T) {
+	a := newArtifacts(t)
+	child := a.manifest(nil, []ocispec.Descriptor{a.blob("the thing", "thing.txt")})
+	root := a.index("all", child, child)
+	x := a.manifest(&child, []ocispec.Descriptor{a.blob("of the child", "x.txt")})
+	y := a.manifest(&root, []ocispec.Descriptor{a.blob("of the index", "x.txt")})
+	if code, _, stderr := a.pull("lay:all", "--include-referrers"); code != 0 {
+		t.Fatalf("exit code %d, errors %q", code, stderr)
+	}
+	a.wantFile("thing.txt", "the thing")
+	a.wantFile(referrerDir(x.Digest)+"/x.txt", "of the child")
+	a.wantFile(referrerDir(y.Digest)+"/x.txt", "of the index")
+}
+
+// TestPullToStdout: damage is told, whatever has been written by then.
+func TestPullToStdout(t *testing.T) {
+	a := newArtifacts(t)
+	content := strings.Repeat("good content ", 100_000)
+	d := a.blob(content, "a.txt")
+	a.manifest(nil, []ocispec.Descriptor{d}, "1")
+	stdout := func() (int, string, string) {
+		return run(t, t.Context(), testEnv(t), "pull", "--oci-layout", "-o", "-", "lay:1")
+	}
+	if code, out, stderr := stdout(); code != 0 || out != content || stderr != "" {
+		t.Errorf("exit code %d, %d bytes, errors %q", code, len(out), stderr)
+	}
+	path := filepath.Join("lay", "blobs", "sha256", d.Digest.Encoded())
+	for name, bad := range map[string]string{
+		"other": strings.Repeat("evil content ", 100_000), "short": content[:1000], "long": content + "more", "empty": "",
+	} {
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, bad)
+		code, out, stderr := stdout()
+		if code != exitFailed || out == content || !strings.Contains(stderr, "Error: ") {
+			t.Errorf("%s: exit code %d, %d bytes, errors %q", name, code, len(out), stderr)
+		}
+	}
+	env := testEnv(t)
+	write(t, path, content)
+	env.Args = []string{"orlop", "pull", "--oci-layout", "-o", "-", "lay:1"}
+	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), lost{}, new(bytes.Buffer)
+	if code := Run(t.Context(), env); code != exitFailed {
+		t.Errorf("full disk: exit code %d", code)
+	}
+}
+
+// TestPullHugeManifests: manifests that would fill the memory are refused.
+func TestPullHugeManifests(t *testing.T) {
+	c := newCollector(&target{typed: "x"}, output.NewProgress(output.ProgressOptions{}))
+	c.bytes = maxManifestBytes
+	if _, err := c.add(node{}, orlop.Manifest{Raw: []byte("{}")}); err == nil || !strings.Contains(err.Error(), "more than 64 MiB") {
+		t.Errorf("got %v", err)
 	}
 }
