@@ -118,7 +118,23 @@ func Copy(
 	if err != nil {
 		return Descriptor{}, err
 	}
-	root, err := src.Manifest(ctx, srcRepo, reference)
+	run, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.cancel = cancel
+	desc, err := c.copy(run, reference)
+	switch {
+	case err == nil:
+		return desc, nil
+	case ctx.Err() != nil:
+		return Descriptor{}, ctx.Err()
+	case run.Err() != nil: // what went wrong first, of several things at once
+		return Descriptor{}, context.Cause(run)
+	}
+	return Descriptor{}, err
+}
+
+func (c *copier) copy(ctx context.Context, reference string) (Descriptor, error) {
+	root, err := c.src.Manifest(ctx, c.srcRepo, reference)
 	if err != nil {
 		return Descriptor{}, &CopyError{"read manifest " + reference, Source, Descriptor{}, err}
 	}
@@ -128,10 +144,8 @@ func Copy(
 	if err := c.copyManifest(ctx, root.Descriptor, &root, 0); err != nil {
 		return Descriptor{}, err
 	}
-	if o.Referrers {
-		if err := c.copyReferrers(ctx); err != nil {
-			return Descriptor{}, err
-		}
+	if c.o.Referrers {
+		return root.Descriptor, c.copyReferrers(ctx)
 	}
 	return root.Descriptor, nil
 }
@@ -142,6 +156,7 @@ type copier struct {
 	src              Reader
 	dstRepo, srcRepo string
 	o                CopyOptions
+	cancel           context.CancelCauseFunc
 	gate             gate
 	lister           Lister      // the source, if referrers are copied
 	mounter          MountPusher // the destination, if it is one

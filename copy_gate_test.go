@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // full is how many transfers of a size fit through a gate at once.
@@ -70,6 +72,48 @@ func TestGateWidth(t *testing.T) {
 		if all > 200_000 {
 			t.Errorf("concurrency %d: %d goroutines", n, all)
 		}
+	}
+}
+
+// Images wait for memory; indexes, which wait for images, are refused it.
+func TestHold(t *testing.T) {
+	c, err := newCopier(nil, "to", nil, "from", CopyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const fit = maxHeld / MaxManifestSize
+	image := Descriptor{MediaType: ocispec.MediaTypeImageManifest, Size: MaxManifestSize}
+	index := Descriptor{MediaType: ocispec.MediaTypeImageIndex, Size: MaxManifestSize}
+	var releases []func()
+	hold := func(desc Descriptor) {
+		t.Helper()
+		release, err := c.hold(t.Context(), desc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		releases = append(releases, release)
+	}
+	for range fit {
+		hold(index)
+		hold(image)
+	}
+	if _, err := c.hold(t.Context(), index); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("one more index: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.hold(ctx, image); !errors.Is(err, context.Canceled) {
+		t.Errorf("one more image: %v", err)
+	}
+	for _, release := range releases[:2] {
+		release()
+	}
+	hold(index)
+	hold(image)
+	hold(Descriptor{MediaType: ocispec.MediaTypeImageManifest, Size: -5}) // as a listing may say
+	image.Size++
+	if _, err := c.hold(t.Context(), image); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a manifest beyond the limit: %v", err)
 	}
 }
 

@@ -182,27 +182,36 @@ func (c *copier) copyParts(ctx context.Context, info ManifestInfo, depth int) er
 			c.event(Skipped, layer, 0)
 		}
 	}
-	if err := each(ctx, c.gate.limit, info.Blobs(), c.copyBlob); err != nil {
+	if err := c.each(ctx, c.gate.limit, info.Blobs(), c.copyBlob); err != nil {
 		return err
 	}
 	return c.copyChildren(ctx, info, depth)
 }
 
 func (c *copier) copyChildren(ctx context.Context, info ManifestInfo, depth int) error {
-	return each(ctx, c.gate.width(depth), slices.Values(info.Children), func(ctx context.Context, child Descriptor) error {
+	return c.each(ctx, c.gate.width(depth), slices.Values(info.Children), func(ctx context.Context, child Descriptor) error {
 		return c.copyManifest(ctx, child, nil, depth+1)
 	})
 }
 
-// each calls f for every descriptor, several at once.
-func each(ctx context.Context, limit int, descs iter.Seq[Descriptor], f func(context.Context, Descriptor) error) error {
-	g, gctx := errgroup.WithContext(ctx)
+// each calls f for every descriptor, several at once. An error ends the whole
+// copy: others may wait for the same blob.
+func (c *copier) each(
+	ctx context.Context, limit int, descs iter.Seq[Descriptor], f func(context.Context, Descriptor) error,
+) error {
+	var g errgroup.Group
 	g.SetLimit(limit)
 	for desc := range descs {
-		if gctx.Err() != nil {
+		if ctx.Err() != nil {
 			break
 		}
-		g.Go(func() error { return f(gctx, desc) })
+		g.Go(func() error {
+			err := f(ctx, desc)
+			if err != nil {
+				c.cancel(err)
+			}
+			return err
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err

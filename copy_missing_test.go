@@ -1,7 +1,6 @@
 package orlop_test
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 
@@ -126,25 +125,4 @@ func TestCopySameContentOnce(t *testing.T) {
 	if n := dst.calls.Load(); n != 2 {
 		t.Errorf("%d things sent, want a blob and a manifest", n)
 	}
-}
-
-// Manifests of the largest size wait for each other rather than to be too many.
-func TestCopyLargeManifests(t *testing.T) {
-	src, dst := newSpy(), newSpy()
-	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex}
-	index.SchemaVersion = 2
-	config := pushBlob(t, src, "from", []byte("{}"))
-	for i := range 17 {
-		m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: config, Layers: []orlop.Descriptor{config}}
-		m.SchemaVersion = 2
-		m.Annotations = map[string]string{"large": string(bytes.Repeat([]byte{'a' + byte(i)}, orlop.MaxManifestSize-1000))}
-		desc := pushJSON(t, src, "from", m.MediaType, m)
-		desc.Annotations = nil
-		index.Manifests = append(index.Manifests, desc)
-	}
-	pushJSON(t, src, "from", index.MediaType, index, "v1")
-	if _, err := orlop.Copy(t.Context(), dst, "to", src, "from", "v1", orlop.CopyOptions{Concurrency: 17, Tags: []string{"v1"}}); err != nil {
-		t.Fatal(err)
-	}
-	wantGraph(t, dst, "to", "v1")
 }

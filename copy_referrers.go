@@ -17,7 +17,7 @@ func (c *copier) copyReferrers(ctx context.Context) error {
 		if len(subjects) == 0 {
 			return nil
 		}
-		if err := each(ctx, c.gate.limit, slices.Values(subjects), c.copyReferrersOf); err != nil {
+		if err := c.each(ctx, c.gate.limit, slices.Values(subjects), c.copyReferrersOf); err != nil {
 			return err
 		}
 	}
@@ -28,7 +28,7 @@ func (c *copier) copyReferrersOf(ctx context.Context, subject Descriptor) error 
 	if err != nil {
 		return err
 	}
-	return each(ctx, 1, slices.Values(referrers), func(ctx context.Context, desc Descriptor) error {
+	return c.each(ctx, 1, slices.Values(referrers), func(ctx context.Context, desc Descriptor) error {
 		return c.copyManifest(ctx, desc, nil, 1)
 	})
 }

@@ -25,13 +25,18 @@ func pushBlob(t testing.TB, r orlop.Writer, repo string, content []byte) orlop.D
 	return d
 }
 
-func pushJSON(t testing.TB, r orlop.Writer, repo, mediaType string, v any, tags ...string) orlop.Descriptor {
+func marshal(t testing.TB, v any) []byte {
 	t.Helper()
 	raw, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := r.PushManifest(t.Context(), repo, mediaType, raw, tags...)
+	return raw
+}
+
+func pushJSON(t testing.TB, r orlop.Writer, repo, mediaType string, v any, tags ...string) orlop.Descriptor {
+	t.Helper()
+	d, err := r.PushManifest(t.Context(), repo, mediaType, marshal(t, v), tags...)
 	if err != nil {
 		t.Fatal(err)
 	}
