@@ -2,6 +2,7 @@ package test
 
 import (
 	"os"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -23,3 +24,6 @@ func mountSmall(t *testing.T, size string) string {
 	})
 	return dir
 }
+
+// linkCount is how many names a file has.
+func linkCount(info os.FileInfo) uint64 { return uint64(info.Sys().(*syscall.Stat_t).Nlink) }
