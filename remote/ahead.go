@@ -36,8 +36,11 @@ type ahead struct {
 
 	first  io.ReadCloser // nil when it has been read
 	left   int64         // of first
+	end    int64         // of what is fetched
 	parts  chan chan part
+	free   chan []byte // buffers of parts; nil: not made yet
 	now    part
+	unread []byte // of now
 	cancel context.CancelFunc
 	all    sync.WaitGroup
 }
@@ -53,34 +56,49 @@ func newAhead(ctx context.Context, b *blobReader, body io.ReadCloser) *ahead {
 	ctx, cancel := context.WithCancel(ctx)
 	a := &ahead{
 		r: b.r, repo: b.repo, digest: b.desc.Digest,
-		first: body, left: partSize, cancel: cancel,
-		parts: make(chan chan part, b.r.o.Parallel-2), // one is being fetched, and one read
+		first: body, left: partSize, end: b.end, cancel: cancel,
+		parts: make(chan chan part, b.r.o.Parallel), free: make(chan []byte, b.r.o.Parallel),
+	}
+	for range cap(a.free) {
+		a.free <- nil
 	}
 	from, end := b.pos+partSize, b.end
 	a.all.Go(func() { a.fetchAll(ctx, from, end) })
 	return a
 }
 
+// partAt is the size of a part by its number, from 1. The first ones, asked for
+// together, are of different sizes: otherwise they would all end together, and
+// the line would lie idle until the next ones begin.
+func partAt(i, parallel int) int64 {
+	return partSize * int64(min(i, parallel)) / int64(parallel)
+}
+
 // fetchAll fetches the bytes from one offset to another, in parts that are read
 // in their order. It waits while enough of them are on their way.
 func (a *ahead) fetchAll(ctx context.Context, from, end int64) {
 	defer close(a.parts)
-	for ; from < end; from += partSize {
-		got := make(chan part, 1)
-		first, last := from, min(from+partSize, end)
-		a.all.Go(func() {
-			raw, err := a.fetch(ctx, first, last)
-			got <- part{raw, err}
-		})
+	for i := 1; from < end; i++ {
+		var buf []byte
 		select {
-		case a.parts <- got:
+		case buf = <-a.free:
 		case <-ctx.Done():
 			return
 		}
+		got := make(chan part, 1)
+		first, last := from, min(from+partAt(i, a.r.o.Parallel), end)
+		a.all.Go(func() {
+			raw, err := a.fetch(ctx, first, last, buf)
+			got <- part{raw, err}
+		})
+		a.parts <- got // there is room: for as many as there are buffers
+		from = last
 	}
 }
 
-func (a *ahead) fetch(ctx context.Context, first, end int64) ([]byte, error) {
+// fetch fetches the bytes from one offset to another, into a buffer if there is
+// one.
+func (a *ahead) fetch(ctx context.Context, first, end int64, buf []byte) ([]byte, error) {
 	c := readBlob(http.MethodGet, a.repo, a.digest)
 	c.want = []int{http.StatusPartialContent}
 	c.header = http.Header{"Range": {rangeHeader(first, end)}}
@@ -93,7 +111,10 @@ func (a *ahead) fetch(ctx context.Context, first, end int64) ([]byte, error) {
 	if at, last, _, ok := parseContentRange(said); !ok || at != first || last != end-1 {
 		return nil, c.bad(resp, "the registry sends range %.100q instead of %s", said, rangeHeader(first, end))
 	}
-	raw := make([]byte, end-first)
+	if int64(cap(buf)) < end-first {
+		buf = make([]byte, min(partSize, a.end-first))
+	}
+	raw := buf[:end-first]
 	if _, err := io.ReadFull(resp.Body, raw); err != nil {
 		return nil, fmt.Errorf("read bytes %d to %d: %w", first, end-1, noEOF(err))
 	}
@@ -105,18 +126,23 @@ func (a *ahead) Read(p []byte) (int, error) {
 	if a.first != nil {
 		return a.readFirst(p)
 	}
-	for len(a.now.raw) == 0 {
+	for len(a.unread) == 0 {
 		if a.now.err != nil {
 			return 0, a.now.err
+		}
+		if a.now.raw != nil {
+			a.free <- a.now.raw
+			a.now = part{}
 		}
 		next, ok := <-a.parts
 		if !ok {
 			return 0, io.EOF
 		}
 		a.now = <-next
+		a.unread = a.now.raw
 	}
-	n := copy(p, a.now.raw)
-	a.now.raw = a.now.raw[n:]
+	n := copy(p, a.unread)
+	a.unread = a.unread[n:]
 	return n, nil
 }
 

@@ -53,15 +53,15 @@ func TestFarBlobComesInParts(t *testing.T) {
 		fail     func() func(http.ResponseWriter, *http.Request) bool
 		ranges   int64 // -1: some
 	}{
-		"whole":         {0, 0, nil, 5},
+		"whole":         {0, 0, nil, 6},
 		"two at once":   {2, 0, nil, 5},
 		"not in parts":  {1, 0, nil, 0},
-		"from a byte":   {0, 1 << 20, nil, 6},
+		"from a byte":   {0, 1 << 20, nil, 7},
 		"what is small": {0, 6 << 20, nil, 1},
 		"one part fails": {0, 0, func() func(http.ResponseWriter, *http.Request) bool {
 			var failed atomic.Bool
 			return func(w http.ResponseWriter, r *http.Request) bool {
-				if !strings.HasPrefix(r.Header.Get("Range"), "bytes=12582912-") || failed.Swap(true) {
+				if !strings.HasPrefix(r.Header.Get("Range"), "bytes=10485760-") || failed.Swap(true) {
 					return false
 				}
 				w.WriteHeader(http.StatusNotFound)
@@ -170,7 +170,7 @@ func pullFrom(t *testing.T, latency time.Duration, content []byte, refuse int64)
 
 func TestPartsAreForFarRegistries(t *testing.T) {
 	content := noise(21 << 20)
-	for latency, want := range map[time.Duration]int64{9 * time.Millisecond: 0, 10 * time.Millisecond: 5} {
+	for latency, want := range map[time.Duration]int64{9 * time.Millisecond: 0, 10 * time.Millisecond: 6} {
 		synctest.Test(t, func(t *testing.T) {
 			if got := pullFrom(t, latency, content, math.MaxInt64); got != want {
 				t.Errorf("after %v: %d parts, want %d", latency, got, want)
@@ -183,7 +183,7 @@ func TestPartsAreForFarRegistries(t *testing.T) {
 func TestFailedPartsAreGivenUp(t *testing.T) {
 	content := noise(40 << 20)
 	synctest.Test(t, func(t *testing.T) {
-		if got := pullFrom(t, 20*time.Millisecond, content, 12<<20); got > 8 {
+		if got := pullFrom(t, 20*time.Millisecond, content, 12<<20); got > 9 {
 			t.Errorf("%d requests for ranges", got)
 		}
 	})
