@@ -3,6 +3,7 @@ package files
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orlop/orlop"
 )
@@ -66,4 +69,101 @@ func BenchmarkPack(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkUnpack unpacks the standard library.
+func BenchmarkUnpack(b *testing.B) {
+	dir := filepath.Join(runtime.GOROOT(), "src")
+	for _, compression := range []string{Gzip, Zstd, None} {
+		b.Run(compression, func(b *testing.B) {
+			o := LoadOptions{AllowAbsolute: true, Compression: compression, Annotations: map[string]map[string]string{
+				dir: {ocispec.AnnotationTitle: "src"},
+			}}
+			s, err := Load(b.Context(), []Arg{{dir, ""}}, o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			layer := s.Layers()[0]
+			for b.Loop() {
+				b.StopTimer()
+				out := b.TempDir()
+				b.StartTimer()
+				target, err := OpenTarget(out, TargetOptions{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, err = target.Restore(b.Context(), "src", layer, func(ctx context.Context, off int64) (io.ReadCloser, error) {
+					return s.OpenBlob(ctx, "", layer.Digest, off, -1)
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				target.Close()
+				b.StopTimer()
+				os.RemoveAll(out)
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+const manyFiles = 2000
+
+// BenchmarkLoadMany hashes 2,000 files of 10 KiB.
+func BenchmarkLoadMany(b *testing.B) {
+	args := makeMany(b)
+	for b.Loop() {
+		s, err := Load(b.Context(), args, LoadOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.Close()
+	}
+}
+
+// BenchmarkRestoreMany finds 2,000 files of 10 KiB to be right already.
+func BenchmarkRestoreMany(b *testing.B) {
+	args := makeMany(b)
+	s, err := Load(b.Context(), args, LoadOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for b.Loop() {
+		target, err := OpenTarget("", TargetOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		var g errgroup.Group
+		g.SetLimit(8)
+		for _, l := range s.Layers() {
+			g.Go(func() error {
+				r, err := target.Restore(b.Context(), l.Annotations[ocispec.AnnotationTitle], l, nil)
+				if err == nil && !r.Existed {
+					b.Error("a file was not right")
+				}
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		target.Close()
+	}
+}
+
+func makeMany(b *testing.B) []Arg {
+	b.Helper()
+	b.Chdir(b.TempDir())
+	var args []Arg
+	for i := range manyFiles {
+		name := fmt.Sprintf("d%d/f%d", i%10, i)
+		os.MkdirAll(filepath.Dir(name), 0o755)
+		if err := os.WriteFile(name, bytes.Repeat([]byte(fmt.Sprintf("%05d", i)), 2048), 0o644); err != nil {
+			b.Fatal(err)
+		}
+		args = append(args, Arg{name, ""})
+	}
+	return args
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/orlop/orlop"
@@ -25,19 +24,46 @@ const (
 type download struct {
 	desc orlop.Descriptor
 	open OpenFunc
-	off  int64 // what has been written
+	off  int64 // what has been written, also by an earlier run
 
 	verified bool // by the stream, which was read whole
+	cut      bool // the transfer failed, and what was written may be good
 }
 
-// fetch writes the blob to f and verifies size and digest. No more than the
-// size is ever written.
-func (d *download) fetch(ctx context.Context, f *os.File) error {
+// file is what a download is written to.
+type file interface {
+	io.ReaderAt
+	io.WriteSeeker
+	Truncate(size int64) error
+}
+
+// fetch writes the blob to f, at its position off, and verifies size and digest.
+// No more than the size is ever written. If what was there already turns out to
+// be damaged, it begins again.
+func (d *download) fetch(ctx context.Context, f file) error {
+	resumed := d.off > 0
+	err := d.rest(ctx, f)
+	if !resumed || !errors.Is(err, orlop.ErrDamaged) {
+		return err
+	}
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	d.off = 0
+	return d.rest(ctx, f)
+}
+
+// rest writes what is missing and verifies the whole.
+func (d *download) rest(ctx context.Context, f file) error {
 	if err := d.parts(ctx, f); err != nil || d.verified {
 		return err
 	}
 	verifier := d.desc.Digest.Verifier()
 	if _, err := copyBuffer(ctx, verifier, io.NewSectionReader(f, 0, d.desc.Size)); err != nil {
+		d.cut = ctx.Err() != nil
 		return err
 	}
 	if !verifier.Verified() {
@@ -62,6 +88,7 @@ func (d *download) parts(ctx context.Context, w io.Writer) error {
 			return err
 		}
 		if err := pause(ctx, time.Duration(idle)*retryPause); err != nil {
+			d.cut = true
 			return err
 		}
 	}
@@ -73,6 +100,7 @@ func (d *download) parts(ctx context.Context, w io.Writer) error {
 func (d *download) part(ctx context.Context, w io.Writer) (again bool, err error) {
 	r, err := d.open(ctx, d.off)
 	if err != nil {
+		d.cut = mayResume(err)
 		return mayPass(ctx, err), err
 	}
 	defer r.Close()
@@ -87,12 +115,16 @@ func (d *download) part(ctx context.Context, w io.Writer) (again bool, err error
 	d.off += n
 	switch {
 	case src.err != nil:
+		d.cut = mayResume(src.err)
 		return mayPass(ctx, src.err), src.err
 	case err != nil: // the end of ctx, or the disk
+		d.cut = ctx.Err() != nil
 		return false, err
-	case d.off < d.desc.Size:
+	case d.off < d.desc.Size: // not as a broken connection ends
+		d.cut = false
 		return true, fmt.Errorf("the content ends after %d of %d bytes: %w", d.off, d.desc.Size, io.ErrUnexpectedEOF)
 	}
+	d.cut = false
 	// A reader that verifies by itself may still find something here.
 	if n, err := io.ReadFull(r, make([]byte, 1)); n > 0 {
 		return false, fmt.Errorf("the content is longer than %d bytes: %w", d.desc.Size, orlop.ErrDamaged)
@@ -122,6 +154,11 @@ func (s *source) Read(p []byte) (int, error) {
 func mayPass(ctx context.Context, err error) bool {
 	_, answered := errors.AsType[*orlop.Error](err)
 	return !answered && ctx.Err() == nil && !errors.Is(err, orlop.ErrDamaged)
+}
+
+// mayResume tells whether a later run may go on after a failure of reading.
+func mayResume(err error) bool {
+	return !errors.Is(err, orlop.ErrDamaged) && !errors.Is(err, orlop.ErrBlobUnknown)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -71,50 +71,112 @@ func (x *extractor) mkdirs(name string) error {
 	return nil
 }
 
-// clear makes room for an entry that is no directory and returns its name for
-// the system. A later entry replaces an earlier one, but never a directory.
-func (x *extractor) clear(name string) (string, error) {
-	if err := x.mkdirs(path.Dir(name)); err != nil {
-		return "", err
+// enter makes the directory above an entry, if need be, and opens it: entries
+// of the same directory follow each other.
+func (x *extractor) enter(name string) (dir *folder, base string, err error) {
+	parent, base := path.Split(name)
+	parent = path.Clean(parent)
+	if x.current != nil && x.currentName == parent {
+		return x.current, base, nil
 	}
-	local := filepath.FromSlash(name)
-	info, err := x.root.Lstat(local)
-	if errors.Is(err, fs.ErrNotExist) {
-		return local, nil
+	x.leave()
+	if err := x.mkdirs(parent); err != nil {
+		return nil, "", err
 	}
-	if err == nil && info.IsDir() {
-		err = errors.New("it would replace a directory")
-	}
+	root, err := x.root.OpenRoot(filepath.FromSlash(parent))
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	return local, x.root.Remove(local)
+	x.current, x.currentName = &folder{root: root}, parent
+	x.current.users.Add(1)
+	return x.current, base, nil
 }
 
+// leave gives back the directory that was entered.
+func (x *extractor) leave() {
+	if x.current != nil {
+		x.current.release()
+		x.current = nil
+	}
+}
+
+// replacing has make make an entry that is no directory. A later entry replaces an
+// earlier one, but never a directory.
+func replacing(root *os.Root, base string, make func() error) error {
+	err := make()
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := root.Lstat(base)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return errors.New("it would replace a directory")
+	}
+	if err := root.Remove(base); err != nil {
+		return err
+	}
+	return make()
+}
+
+// file writes a file: a small one while the archive is read on.
 func (x *extractor) file(ctx context.Context, name string, h *tar.Header, content io.Reader) error {
-	local, err := x.clear(name)
+	dir, base, err := x.enter(name)
 	if err != nil {
 		return err
 	}
-	mode := h.FileInfo().Mode().Perm()
-	f, err := x.root.OpenFile(local, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
+	f := newFile{dir: dir, base: base, mode: h.FileInfo().Mode().Perm(), time: h.ModTime, preserve: x.options.PreserveModes}
 	// The holes of a sparse file are not in the tar, so they are counted here.
-	n, err := copyBuffer(ctx, f, &limitReader{content, x.left})
-	x.left -= n
-	if err == nil && x.options.PreserveModes {
-		err = f.Chmod(mode)
+	content = &limitReader{content, x.left}
+	x.left -= h.Size
+	if h.Size > maxAhead {
+		if err := x.writing.settle(name); err != nil {
+			return err
+		}
+		return f.write(func(w io.Writer) error { _, err := copyBuffer(ctx, w, content); return err })
+	}
+	raw := make([]byte, h.Size)
+	if _, err := io.ReadFull(content, raw); err != nil {
+		return err
+	}
+	dir.users.Add(1)
+	return x.writing.start(name, func() error {
+		defer dir.release()
+		return aboutEntry(h.Name, f.write(func(w io.Writer) error { _, err := w.Write(raw); return err }))
+	})
+}
+
+// newFile is a file that an archive makes.
+type newFile struct {
+	dir      *folder
+	base     string
+	mode     fs.FileMode
+	time     time.Time
+	preserve bool // the mode, whatever the umask is
+}
+
+func (n *newFile) write(content func(w io.Writer) error) error {
+	root := n.dir.root
+	var f *os.File
+	err := replacing(root, n.base, func() (err error) {
+		f, err = root.OpenFile(n.base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, n.mode)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = content(f)
+	if err == nil && n.preserve {
+		err = f.Chmod(n.mode)
 	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		root.Chtimes(n.base, n.time, n.time) // as far as the file system can
 	}
-	x.root.Chtimes(local, h.ModTime, h.ModTime) // as far as the file system can
-	return nil
+	return err
 }
 
 func (x *extractor) symlink(name, target string) error {
@@ -123,11 +185,14 @@ func (x *extractor) symlink(name, target string) error {
 			return err
 		}
 	}
-	local, err := x.clear(name)
+	dir, base, err := x.enter(name)
 	if err != nil {
 		return err
 	}
-	return x.root.Symlink(filepath.FromSlash(target), local)
+	if err := x.writing.settle(name); err != nil {
+		return err
+	}
+	return replacing(dir.root, base, func() error { return dir.root.Symlink(filepath.FromSlash(target), base) })
 }
 
 // link makes a hard link to a file of this archive. Its target is a name of
@@ -140,7 +205,10 @@ func (x *extractor) link(name, target string) error {
 	if x.dirs[path.Dir(old)] == nil {
 		return errors.New("its target is not in the archive")
 	}
-	oldLocal := filepath.FromSlash(old)
+	if err := x.writing.settleAll(); err != nil {
+		return err
+	}
+	oldLocal, local := filepath.FromSlash(old), filepath.FromSlash(name)
 	info, err := x.root.Lstat(oldLocal)
 	if err != nil || !info.Mode().IsRegular() {
 		return errors.New("its target is not a file of the archive")
@@ -148,11 +216,10 @@ func (x *extractor) link(name, target string) error {
 	if old == name {
 		return nil
 	}
-	local, err := x.clear(name)
-	if err != nil {
+	if err := x.mkdirs(path.Dir(name)); err != nil {
 		return err
 	}
-	return x.root.Link(oldLocal, local)
+	return replacing(x.root, local, func() error { return x.root.Link(oldLocal, local) })
 }
 
 // finish gives the directories that are now at p their modes and times, the

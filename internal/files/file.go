@@ -46,31 +46,26 @@ func hasContent(ctx context.Context, p place, desc orlop.Descriptor) (bool, erro
 	return err == nil && v.Verified(), err
 }
 
-// writeVerified fetches into a temporary file beside p and renames it when its
+// writeVerified fetches into a partial file beside p and renames it when its
 // content is right. A link at p is replaced, not followed. old is the file
 // there, nil if none; its permissions are kept, and it is replaced by what is on
 // disk, so that a power cut leaves one of the two whole.
 func (t *Target) writeVerified(ctx context.Context, p place, old fs.FileInfo, d download) error {
-	f, temp, release, err := t.createTemp(p.root, p.name, 0o666)
+	part, err := t.openPartial(p, d.desc, 0o666)
 	if err != nil {
 		return err
 	}
-	defer release()
-	err = d.fetch(ctx, f)
+	d.off = part.size
+	err = d.fetch(ctx, part.File)
 	if err == nil && old != nil && old.Mode().IsRegular() {
-		err = f.Chmod(old.Mode().Perm())
+		err = part.Chmod(old.Mode().Perm())
 	}
 	if err == nil && old != nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = p.root.Rename(temp, p.name)
+		err = part.Sync()
 	}
 	if err != nil {
-		p.root.Remove(temp)
+		part.close(d.cut)
+		return err
 	}
-	return err
+	return part.rename(p.name)
 }

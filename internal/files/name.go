@@ -21,6 +21,8 @@ func checkTitle(title string, traversal, windows bool) error {
 		return fmt.Errorf("the title %q contains a zero byte", title)
 	case strings.HasSuffix(title, "/") || clean == ".":
 		return fmt.Errorf("the title %q does not name a file", title)
+	case isReserved(clean):
+		return fmt.Errorf("the title %q is that of a partial file", title)
 	case traversal:
 		return nil
 	case isAbsolute(title, windows):
@@ -31,6 +33,17 @@ func checkTitle(title string, traversal, windows bool) error {
 		return checkWindows(clean)
 	}
 	return nil
+}
+
+// isReserved tells whether a name has the form of our partial files: content of
+// such a name could pass for that of another file.
+func isReserved(name string) bool {
+	for element := range strings.SplitSeq(name, "/") {
+		if partialPattern.MatchString(element) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkWindows tells why Windows would take a name for something else.
@@ -75,6 +88,9 @@ func checkEntry(name string, windows bool) error {
 		if element == ".." {
 			return errors.New("its name leads out of the archive")
 		}
+	}
+	if isReserved(name) {
+		return errors.New("its name is that of a partial file")
 	}
 	if windows && path.Clean(name) != "." {
 		return checkWindows(path.Clean(name))

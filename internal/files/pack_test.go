@@ -72,7 +72,7 @@ func TestTreeChangesWhilePacked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inDir(t, map[string]string{"tree/zz/f": "f"})
-			for i := range 2 * readAhead { // more than is read ahead
+			for i := range 2 * filesAhead { // more than is read ahead
 				os.WriteFile(fmt.Sprintf("tree/a%03d", i), bytes.Repeat([]byte("a"), 200_000), 0o644)
 			}
 			os.WriteFile("tree/z", bytes.Repeat([]byte("z"), 1<<20), 0o644)
@@ -80,11 +80,12 @@ func TestTreeChangesWhilePacked(t *testing.T) {
 			changed := false
 			_, err := Load(t.Context(), []Arg{{"tree", ""}}, LoadOptions{TempDir: temp, OnRead: func(string, int64) (func(int64), func()) {
 				return func(n int64) {
-					if !changed && name == "removed" {
+					when := int64(2*filesAhead) * 200_000 // z is open, its header may be written
+					if name == "removed" {
+						when = 200_000 // z is listed and not open yet
+					}
+					if n > when && !changed {
 						changed = true
-						change()
-					} else if n > int64(2*readAhead)*200_000 && !changed {
-						changed = true // z is open, its header may be written
 						change()
 					}
 				}, func() {}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -50,7 +51,9 @@ type Target struct {
 	dir     string // absolute
 	root    *os.Root
 	options TargetOptions
-	swept   sync.Map // folders from which old temporary files have been removed
+	swept   sync.Map // by name, the folders from which old temporary files have been removed
+
+	restored, failed atomic.Bool // a file was, at least one
 }
 
 // OpenTarget opens the directory dir, made if it is missing; "" is the current
@@ -70,20 +73,30 @@ func OpenTarget(dir string, o TargetOptions) (*Target, error) {
 	return &Target{dir: dir, root: root, options: o}, nil
 }
 
-// Close releases the directory.
-func (t *Target) Close() error { return t.root.Close() }
+// Close releases the directory. If nothing failed it also removes what earlier
+// transfers that were cut have left where files were written.
+func (t *Target) Close() error {
+	if t.restored.Load() && !t.failed.Load() {
+		t.sweepParts()
+	}
+	return t.root.Close()
+}
 
 // Restore writes the content that desc describes under the name, which is its
 // title or another. A directory is unpacked if the annotations of desc say so;
 // the names in it begin with the title. The content is
 // verified before it gets its name; on failure what was there stays. A cut
-// stream is opened again where it broke. Content that is not what desc
-// describes fails with orlop.ErrDamaged.
+// stream is opened again where it broke; if that does not help, what has
+// arrived of a large file stays beside the place of the file, and the next
+// Restore goes on from there. Content that is not what desc describes fails with
+// orlop.ErrDamaged.
 func (t *Target) Restore(ctx context.Context, name string, desc orlop.Descriptor, open OpenFunc) (Restored, error) {
 	r, err := t.restore(ctx, name, desc, open)
 	if err != nil {
+		t.failed.Store(true)
 		return Restored{}, fmt.Errorf("%q: %w", name, withoutPath(err))
 	}
+	t.restored.Store(true)
 	return r, nil
 }
 

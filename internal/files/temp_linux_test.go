@@ -24,7 +24,7 @@ func TestSweep(t *testing.T) {
 	for name, content := range kept {
 		b.write(t, name, content)
 	}
-	f, temp, release, err := b.target.createTemp(b.target.root, "used", 0o666)
+	f, temp, release, err := createTemp(b.target.root, "used", 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,15 @@ import (
 	"time"
 )
 
-// mark does nothing: folders cannot be locked here.
-func mark(*os.Root, string) (release func(), ok bool) { return func() {}, true }
+// lock does nothing: folders cannot be locked here, so no partial file lasts.
+func lock(*os.File, bool) (release func(), ok bool) { return nil, false }
 
 // removeUnused removes a temporary file or folder if nothing has been written to
 // it for so long that no process can be using it.
 func removeUnused(root *os.Root, name string, info fs.FileInfo) {
-	if time.Since(info.ModTime()) > 24*time.Hour {
+	if time.Since(info.ModTime()) > abandoned {
 		root.RemoveAll(name)
 	}
 }
+
+func isOurs(info fs.FileInfo) bool { return info.Mode().IsRegular() }

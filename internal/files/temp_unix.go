@@ -3,28 +3,31 @@
 package files
 
 import (
-	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// mark marks a temporary file or folder as in use until release is called or
-// this process ends: by a lock, on a handle of its own. ok is false if another
-// process has swept it away before that. Where there are no locks there are no
-// marks, and no process sweeps.
-func mark(root *os.Root, name string) (release func(), ok bool) {
-	f, err := root.Open(name)
-	if err != nil {
-		return func() {}, !errors.Is(err, fs.ErrNotExist)
+// lock locks an open file or folder against other processes, and other uses in
+// this one, until release is called or this process ends; f may be closed
+// before. If someone else has the lock, it waits or ok is false; ok is false
+// too where there are no locks.
+func lock(f *os.File, wait bool) (release func(), ok bool) {
+	how := unix.LOCK_EX
+	if !wait {
+		how |= unix.LOCK_NB
 	}
-	unix.Flock(int(f.Fd()), unix.LOCK_EX)
-	if _, err := root.Lstat(name); err != nil {
-		f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0) // the lock is that of all copies
+	if err != nil {
 		return nil, false
 	}
-	return func() { f.Close() }, true
+	if unix.Flock(fd, how) != nil {
+		unix.Close(fd)
+		return nil, false
+	}
+	return func() { unix.Close(fd) }, true
 }
 
 // removeUnused removes a temporary file or folder that no process uses. It
@@ -35,7 +38,15 @@ func removeUnused(root *os.Root, name string, _ fs.FileInfo) {
 		return
 	}
 	defer f.Close()
-	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+	if release, ok := lock(f, false); ok {
 		root.RemoveAll(name)
+		release()
 	}
+}
+
+// isOurs tells whether a file is a regular one that nobody else can write to by
+// another name or as its owner.
+func isOurs(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode().IsRegular() && stat.Nlink == 1 && int(stat.Uid) == os.Geteuid()
 }

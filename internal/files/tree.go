@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// readAhead is how many files are being read at once, for one who uses them
+	// filesAhead is how many files are being read at once, for one who uses them
 	// in order.
-	readAhead = 32
+	filesAhead = 32
 	// maxAhead is the largest file, in bytes, that is read ahead whole; larger
 	// ones are opened only.
 	maxAhead = 128 << 10
@@ -45,7 +45,7 @@ func (n *node) close() {
 func readTree(ctx context.Context, root *os.Root) iter.Seq2[*node, error] {
 	return func(yield func(*node, error) bool) {
 		walking, cancel := context.WithCancel(ctx)
-		w := walker{ctx: walking, loading: make(chan chan loaded, readAhead)}
+		w := walker{ctx: walking, loading: make(chan chan loaded, filesAhead)}
 		go w.run(root)
 		defer w.drain()
 		defer cancel()

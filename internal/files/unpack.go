@@ -1,8 +1,6 @@
 package files
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -49,27 +48,29 @@ func (l Limits) maxBytes(packed int64) int64 {
 	return l.Bytes
 }
 
-// unpack restores a packed directory. The archive is fetched and verified, then
-// unpacked into a folder of our own near the place, and moved into place when
-// all of it was good: a broken archive changes nothing.
+// unpack restores a packed directory. The archive is fetched into a partial file
+// and unpacked meanwhile into a folder of our own near the place, which is moved
+// into place when all of it was good: a broken archive changes nothing.
 func (t *Target) unpack(ctx context.Context, p place, title string, d download) error {
 	plain, err := plainDigest(d.desc)
 	if err != nil {
 		return err
 	}
-	archive, done, err := t.fetchArchive(ctx, p, d)
+	part, err := t.openPartial(p, d.desc, 0o600)
 	if err != nil {
 		return err
 	}
-	defer done()
 	staging, remove, err := t.makeTempDir(p.root, stagingPlace(p))
 	if err != nil {
+		part.close(false)
 		return err
 	}
 	defer remove()
 	x := newExtractor(t.options, title, d.desc.Size)
-	if err := x.extractTo(ctx, p.root, staging, archive, plain); err != nil {
-		return fmt.Errorf("unpack: %w", err)
+	cut, err := x.fetchTo(ctx, p.root, staging, part, d, plain)
+	part.close(cut)
+	if err != nil {
+		return err
 	}
 	m := merge{root: p.root, keepOld: t.options.KeepOldFiles}
 	if err := m.move(staging, p.name); err != nil {
@@ -77,6 +78,30 @@ func (t *Target) unpack(ctx context.Context, p place, title string, d download) 
 	}
 	x.finish(p, m.existed)
 	return nil
+}
+
+// fetchTo fetches the archive into part and unpacks it below the folder dir of
+// root. That the content of the archive is at fault is said only of one that is
+// what d describes. cut tells whether the part is good for another run.
+func (x *extractor) fetchTo(
+	ctx context.Context, root *os.Root, dir string, part *partial, d download, plain digest.Digest,
+) (cut bool, err error) {
+	d.off = part.size
+	arriving := newArrival(part.File, part.size)
+	var fetching sync.WaitGroup
+	fetching.Go(func() { arriving.end(d.fetch(ctx, arriving)) })
+	if part.size > 0 { // it is not trusted before it has been verified
+		fetching.Wait()
+	}
+	unpackErr := x.extractTo(ctx, root, dir, arriving.reader(), plain)
+	fetching.Wait()
+	if arriving.err != nil {
+		return d.cut, arriving.err
+	}
+	if unpackErr != nil {
+		return false, fmt.Errorf("unpack: %w", unpackErr)
+	}
+	return false, nil
 }
 
 // stagingPlace returns the name beside which to unpack: in the directory that
@@ -98,30 +123,6 @@ func plainDigest(desc orlop.Descriptor) (digest.Digest, error) {
 	return ref.ValidateDigest(s)
 }
 
-// fetchArchive fetches into a temporary file and rewinds it; done removes it.
-func (t *Target) fetchArchive(ctx context.Context, p place, d download) (f *os.File, done func(), err error) {
-	f, temp, release, err := t.createTemp(p.root, p.name, 0o600)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer release()
-	removed := p.root.Remove(temp) == nil // at once where the system allows it
-	done = func() {
-		f.Close()
-		if !removed {
-			p.root.Remove(temp)
-		}
-	}
-	if err = d.fetch(ctx, f); err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		done()
-		return nil, nil, err
-	}
-	return f, done, nil
-}
-
 // extractor unpacks one archive below a folder of its own.
 type extractor struct {
 	options TargetOptions
@@ -130,8 +131,11 @@ type extractor struct {
 
 	root    *os.Root // the folder
 	dirs    map[string]*dirEntry
-	entries int
+	writing *writers
 	left    int64 // bytes that may still come
+
+	current     *folder // the directory that was written to last, nil if none
+	currentName string
 }
 
 func newExtractor(o TargetOptions, title string, packed int64) *extractor {
@@ -140,6 +144,7 @@ func newExtractor(o TargetOptions, title string, packed int64) *extractor {
 		title:   path.Clean(title),
 		windows: runtime.GOOS == "windows",
 		dirs:    map[string]*dirEntry{".": {}},
+		writing: newWriters(),
 		left:    o.Limits.maxBytes(packed),
 	}
 }
@@ -153,47 +158,48 @@ func (x *extractor) extractTo(ctx context.Context, root *os.Root, dir string, ar
 	}
 	defer sub.Close()
 	x.root = sub
-	gz, err := gzip.NewReader(archive)
+	tarred, err := openTar(ctx, archive, x.left, plain)
 	if err != nil {
 		return err
 	}
-	var verifier digest.Verifier
-	src := io.Reader(&limitReader{contextReader{ctx, gz}, x.left})
-	if plain != "" {
-		verifier = plain.Verifier()
-		src = io.TeeReader(src, verifier)
+	defer tarred.Close()
+	err = x.extract(ctx, tarred)
+	x.leave()
+	if e := x.writing.settleAll(); err == nil {
+		err = e
 	}
-	if err := x.extract(ctx, tar.NewReader(src)); err != nil {
+	if err != nil {
 		return err
 	}
-	if _, err := copyBuffer(ctx, io.Discard, src); err != nil { // what follows the tar
-		return err
-	}
-	if verifier != nil && !verifier.Verified() {
-		return fmt.Errorf("the unpacked content does not match the digest %s: %w", plain, orlop.ErrDamaged)
+	return tarred.verify(ctx)
+}
+
+func (x *extractor) extract(ctx context.Context, archive io.Reader) error {
+	for e, err := range entries(archive, x.options.Limits) {
+		if err != nil {
+			return err
+		}
+		if err := x.entry(ctx, e.Header, e.content); err != nil {
+			return aboutEntry(e.Name, err)
+		}
 	}
 	return nil
 }
 
-func (x *extractor) extract(ctx context.Context, tr *tar.Reader) error {
-	for {
-		h, err := tr.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if x.entries++; x.entries > x.options.Limits.maxEntries() {
-			return fmt.Errorf("it has more than %d entries", x.options.Limits.maxEntries())
-		}
-		if h.Typeflag == tar.TypeXGlobalHeader {
-			continue
-		}
-		if err := x.entry(ctx, h, tr); err != nil {
-			return fmt.Errorf("entry %q: %w", h.Name, withoutPath(err))
-		}
+// entryError says which entry an error is about, if it does not yet.
+type entryError struct {
+	name string
+	err  error
+}
+
+func (e *entryError) Error() string { return fmt.Sprintf("entry %q: %v", e.name, e.err) }
+func (e *entryError) Unwrap() error { return e.err }
+
+func aboutEntry(name string, err error) error {
+	if _, ok := errors.AsType[*entryError](err); ok || err == nil {
+		return err
 	}
+	return &entryError{name, withoutPath(err)}
 }
 
 // relative returns the name of an entry relative to the packed directory.
@@ -211,20 +217,4 @@ func (x *extractor) relative(name string) (string, error) {
 		return "", err
 	}
 	return path.Clean(rel), nil
-}
-
-var errTooLarge = errors.New("it unpacks to far more than its size; refused as a decompression bomb")
-
-// limitReader is like io.LimitReader, but more than the limit is an error.
-type limitReader struct {
-	r    io.Reader
-	left int64
-}
-
-func (l *limitReader) Read(p []byte) (int, error) {
-	n, err := l.r.Read(p)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, errTooLarge
-	}
-	return n, err
 }
