@@ -140,7 +140,7 @@ func TestEvilTars(t *testing.T) {
 		"hard link, then written":          {hard("d/h", "../outside/secret"), regular("d/h")},
 		"link out as a hard link":          {soft("d/l", "../../outside/secret"), hard("d/h", "d/l"), regular("d/h")},
 		"mode of a link":                   {soft("d/l", "../../outside/secret"), folder("d/l")},
-		"character device":                 {device("d/dev", tar.TypeChar), regular("d/dev/evil")},
+		"character device":                 {device("d/dev", tar.TypeChar), regular("d/dev/../../evil")},
 		"block device":                     {device("d/dev", tar.TypeBlock), regular("d/dev/../../evil")},
 		"pipe":                             {device("d/pipe", tar.TypeFifo), regular("d/pipe"), regular("../evil")},
 		"set-user-id":                      {{Typeflag: tar.TypeReg, Name: "d/suid", Mode: 0o6755}, regular("../evil")},
@@ -184,7 +184,7 @@ func TestEvilNames(t *testing.T) {
 			check := client.neighbours()
 			got := client.run("pull", "-o", "out", registry.Address+"/a:v1")
 			check()
-			if got.code != 1 && title != " " { // a space is a name
+			if got.code != 1 && title != " " && !(unpack && title == ".") { // names that can be: a space, and the folder itself
 				t.Errorf("%q (unpack %t): exit %d: %s", title, unpack, got.code, got.stderr)
 			}
 			if info, err := os.Lstat(filepath.Join(client.dir, "out")); err != nil || !info.IsDir() {
