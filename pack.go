@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -165,12 +166,15 @@ func marshalManifest(m ocispec.Manifest) (Manifest, error) {
 	}, nil
 }
 
-// RFC 6838, section 4.2.
-var mediaType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$`)
+// mediaType is that of RFC 6838, section 4.2. It is compiled when it is first
+// used, for it is large, and most runs of a program do without it.
+var mediaType = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$`)
+})
 
 // ValidateMediaType checks the form of a media type (RFC 6838, section 4.2).
 func ValidateMediaType(s string) error {
-	if !mediaType.MatchString(s) {
+	if !mediaType().MatchString(s) {
 		return fmt.Errorf("no media type: %.100q", s)
 	}
 	return nil
