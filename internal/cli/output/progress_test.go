@@ -232,3 +232,32 @@ func (s *syncBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// TestBarsKeepOrder: what ends first scrolls away first, rows and notes alike.
+func TestBarsKeepOrder(t *testing.T) {
+	p, b := frames(80, 24)
+	one, two := p.Start("Uploading", blob("1", "one")), p.Start("Uploading", blob("2", "two"))
+	two.Done("Uploaded")
+	p.Event("Exists", blob("3", "three"))
+	one.Done("Uploaded")
+	p.bars.draw(true)
+	order := regexp.MustCompile(`(?s)two.*three.*one.*2 transfers, 2 B in `)
+	if !order.MatchString(b.String()) {
+		t.Errorf("frame is %q", b.String())
+	}
+}
+
+// TestRowOnNarrowTerminals: the share is the last figure to go.
+func TestRowOnNarrowTerminals(t *testing.T) {
+	p, _ := frames(0, 0)
+	task := p.Start("Uploading", blob(strings.Repeat("x", 2048), strings.Repeat("long name ", 10)))
+	task.Set(1024)
+	for width, want := range map[int]string{
+		80: "1 KB/2 KB  50.00%", 60: "1 KB/2 KB  50.00%", 45: "1 KB/2 KB  50.00%", 34: "50.00%", 25: "", 10: "", 1: "",
+	} {
+		row := p.bars.row(task, width)
+		if cells(row) > width || !strings.Contains(row, want) || want == "" && strings.Contains(row, "%") {
+			t.Errorf("at %d cells: %q (%d)", width, row, cells(row))
+		}
+	}
+}
