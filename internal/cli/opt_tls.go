@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -136,10 +138,31 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if name == "docker.io" {
 		name = "registry-1.docker.io"
 	}
-	if strings.EqualFold(req.URL.Hostname(), name) {
-		return t.own.RoundTrip(req)
+	if !strings.EqualFold(req.URL.Hostname(), name) {
+		return t.others().RoundTrip(req)
 	}
-	return t.others().RoundTrip(req)
+	resp, err := t.own.RoundTrip(req)
+	if err == nil && req.URL.Scheme == "http" && resp.StatusCode == http.StatusBadRequest {
+		explainTLS(resp)
+	}
+	return resp, err
+}
+
+// explainTLS makes an error of the registry's kind of what a server for TLS says
+// to plain HTTP, so that it is shown.
+func explainTLS(resp *http.Response) {
+	said, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // what can be read is enough
+	if !answersTLS(string(said)) {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(said), resp.Body), resp.Body}
+		return
+	}
+	resp.Body.Close()
+	raw := `{"errors":[{"code":"UNKNOWN","message":"` + asksForTLS + `"}]}`
+	resp.Body, resp.ContentLength = io.NopCloser(strings.NewReader(raw)), int64(len(raw))
+	resp.Header.Del("Content-Length")
 }
 
 // newTransport makes a transport that dials other addresses for some

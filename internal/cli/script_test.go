@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -88,7 +89,11 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			if err := os.MkdirAll(home, 0o700); err != nil {
 				return err
 			}
-			return os.WriteFile(filepath.Join(e.WorkDir, "password"), []byte(vars["PASSWORD"]+"\n"), 0o600)
+			answers := vars["ACCOUNT"] + "\n" + vars["PASSWORD"] + "\n"
+			return errors.Join(
+				os.WriteFile(filepath.Join(e.WorkDir, "password"), []byte(vars["PASSWORD"]+"\n"), 0o600),
+				os.WriteFile(filepath.Join(e.WorkDir, "answers"), []byte(answers), 0o600),
+			)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,

@@ -37,7 +37,7 @@ func transportHint(program, host string, err error) string {
 // HTTP: an alert, or an answer in words of the usual servers.
 func answersTLS(text string) bool {
 	for _, sign := range []string{
-		`malformed HTTP response "\x15\x03`, "an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port",
+		asksForTLS, `malformed HTTP response "\x15\x03`, "an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port",
 	} {
 		if strings.Contains(text, sign) {
 			return true
@@ -45,6 +45,9 @@ func answersTLS(text string) bool {
 	}
 	return false
 }
+
+// asksForTLS is what we say in place of such an answer.
+const asksForTLS = "the registry speaks TLS, and was asked by plain HTTP"
 
 const (
 	unknownAuthority = "give the certificate authority of the registry by --ca-file FILE"
