@@ -76,11 +76,23 @@ func openOwn(path string) (*os.Root, error) {
 	return root, nil
 }
 
+// existing opens the folder if it is there; nil if not, or if it cannot be used.
+func (f *folder) existing() *os.Root {
+	if _, err := os.Lstat(f.path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	root, err := f.root()
+	if err != nil {
+		return nil
+	}
+	return root
+}
+
 // load reads an entry into v, and tells whether there is one that has not
 // expired.
 func (f *folder) load(name string, v any) bool {
-	root, err := f.root()
-	if err != nil || !isName(name) {
+	root := f.existing()
+	if root == nil || !isName(name) {
 		return false
 	}
 	file, err := root.Open(name)
@@ -133,15 +145,15 @@ func replace(root *os.Root, name string, v any, expires time.Time) error {
 }
 
 func (f *folder) remove(name string) {
-	if root, err := f.root(); err == nil && isName(name) {
+	if root := f.existing(); root != nil && isName(name) {
 		root.Remove(name)
 	}
 }
 
 // names lists the entries.
 func (f *folder) names() []string {
-	root, err := f.root()
-	if err != nil {
+	root := f.existing()
+	if root == nil {
 		return nil
 	}
 	var names []string
