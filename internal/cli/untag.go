@@ -80,7 +80,7 @@ func runUntag(ctx context.Context, env *Env, opts *tagOptions) error {
 // it would not be clear whether the first are meant.
 func tagsToRemove(t *target, tags []string) ([]string, error) {
 	switch {
-	case orlop.IsDigest(t.reference):
+	case isDigest(t.reference):
 		return nil, withHint(usagef("%s is no tag", t.reference), "name the tags to remove as %s:TAG", t.base)
 	case len(t.tags) > 0 && len(tags) > 0:
 		return nil, withHint(usagef("tags are named in the reference and after it"), "name them as %[1]s:TAG,TAG or %[1]s TAG TAG", t.base)
