@@ -24,6 +24,12 @@ const (
 	clientID = "orlop"
 )
 
+// tokenAttempts is how often a token is asked for whose answer is cut off. That
+// requests fail is for the transport below to deal with.
+const tokenAttempts = 3
+
+var errCutOff = errors.New("the token service's answer is cut off")
+
 // fetch asks the token service of a challenge for a token.
 func (t *Transport) fetch(ctx context.Context, c Challenge, cred Credential, want scopeSet) (token, error) {
 	realm, err := t.realm(ctx, c.Params["realm"])
@@ -31,15 +37,23 @@ func (t *Transport) fetch(ctx context.Context, c Challenge, cred Credential, wan
 		return token{}, err
 	}
 	r := tokenRequest{realm: realm, service: c.Params["service"], scopes: want.strings()}
+	for attempt := 1; ; attempt++ {
+		tok, err := t.token(ctx, r, cred)
+		if attempt == tokenAttempts || !errors.Is(err, errCutOff) || ctx.Err() != nil {
+			tok.scopes = want
+			tok.accepted = !cred.IsZero()
+			return tok, err
+		}
+	}
+}
+
+func (t *Transport) token(ctx context.Context, r tokenRequest, cred Credential) (token, error) {
 	resp, err := t.ask(ctx, r, cred)
 	if err != nil {
 		return token{}, err
 	}
 	defer discard(resp)
-	tok, err := readToken(resp, time.Now())
-	tok.scopes = want
-	tok.accepted = !cred.IsZero()
-	return tok, err
+	return readToken(resp, time.Now())
 }
 
 // realm returns the checked URL of the token service.
@@ -147,7 +161,7 @@ type tokenBody struct {
 func readToken(resp *http.Response, now time.Time) (token, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenBody+1))
 	if err != nil {
-		return token{}, err
+		return token{}, fmt.Errorf("%w: %w", errCutOff, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return token{}, refusal(resp.StatusCode, body)
