@@ -48,6 +48,34 @@ repo tags REG/REPO
 repo tags REG/REPO --format json
 repo tags REG/REPO --last 2
 repo tags --oci-layout layout
+manifest fetch REG/REPO:3
+manifest get REG/REPO:3 --pretty
+manifest show REG/REPO:3 --format json
+manifest fetch REG/REPO:3 --format go-template={{.digest}}{{.content.schemaVersion}}{{.size|add1}}{{.mediaType|upper}}
+manifest fetch REG/REPO:3 --descriptor
+manifest fetch REG/REPO:3 --descriptor --pretty -o manifest.json
+manifest fetch REG/REPO:3 -o -
+manifest fetch REG/REPO:platform --platform linux/arm64 --descriptor
+manifest fetch REG/REPO:3 --media-type application/vnd.oci.image.index.v1+json,application/vnd.oci.image.manifest.v1+json
+manifest fetch --oci-layout layout:1
+manifest fetch-config REG/REPO:platform
+manifest get-config REG/REPO:platform --pretty
+manifest fetch-config REG/REPO:platform --descriptor
+manifest fetch-config REG/REPO:platform --descriptor --pretty -o image.json
+manifest fetch-config REG/REPO:platform -o -
+blob push REG/REPO/blobs artifact.txt
+blob push REG/REPO/blobs@ARTIFACT artifact.txt
+blob push REG/REPO artifact.txt --descriptor --media-type text/plain --size 24
+blob push REG/REPO artifact.txt --descriptor --pretty
+blob push --oci-layout blobs artifact.txt
+blob fetch REG/REPO@ARTIFACT -o -
+blob get REG/REPO@ARTIFACT -o blob --descriptor
+blob fetch REG/REPO@ARTIFACT --descriptor --pretty
+blob fetch --oci-layout blobs@ARTIFACT --descriptor
+blob delete REG/REPO/blobs@ARTIFACT -f
+blob rm REG/REPO/blobs@ARTIFACT -f
+blob remove REG/REPO@ARTIFACT -f --descriptor
+blob delete --oci-layout blobs@ARTIFACT -f
 logout REG`
 	base := t.TempDir()
 	for _, name := range []string{"ours", "theirs"} {
@@ -76,7 +104,8 @@ func runSession(t *testing.T, program, registry, dir, line string) []string {
 	t.Helper()
 	repo := "like-oras/" + filepath.Base(dir)
 	replace := strings.NewReplacer("REG", registry, "REPO", repo,
-		"CREATED", "org.opencontainers.image.created=2020-01-02T03:04:05Z")
+		"CREATED", "org.opencontainers.image.created=2020-01-02T03:04:05Z",
+		"ARTIFACT", "sha256:d26e314e89dcf69cdf6bc1bb9e35979ca0c1cad85acb4b4041aacb0c6b7fc576")
 	args := strings.Fields(line)
 	for i := range args {
 		args[i] = replace.Replace(args[i])
