@@ -1,6 +1,8 @@
 package remote_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -176,20 +178,70 @@ func TestDoStaysAtTheOrigin(t *testing.T) {
 	}
 }
 
-func TestErrorsAndLogsHideSecrets(t *testing.T) {
-	var logged strings.Builder
-	f := newFake(t, signedIn(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "/next?sig=s3cret", http.StatusFound)
-	}))
-	o := secretOptions()
-	o.Log = debugLog(&logged)
-	err := f.open(t, o).Ping(t.Context())
-	for what, text := range map[string]string{"error": fmt.Sprint(err), "log": logged.String()} {
-		if strings.Contains(text, "s3cret") || strings.Contains(text, "mine") {
-			t.Errorf("%s: %s", what, text)
+// demanding is a registry that wants a token, and puts a secret wherever it can.
+// tokens says how the token service is asked.
+func demanding(tokens string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/token" && r.Method != tokens:
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		case r.URL.Path == "/token":
+			_, _ = io.WriteString(w, `{"token":"s3cret-token","refresh_token":"s3cret-refresh"}`)
+		case strings.HasPrefix(r.URL.Path, "/storage"):
+			w.WriteHeader(http.StatusForbidden)
+		case r.Header.Get("Authorization") == "":
+			w.Header().Set("Www-Authenticate", `Bearer realm="http://`+r.Host+`/token",service="the-service"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/sha256"):
+			http.Redirect(w, r, "http://user:s3cret@"+r.Host+"/storage?sig=s3cret&X-Amz-Signature=s3cret#s3cret", http.StatusFound)
+		case r.Method == http.MethodPost:
+			w.Header().Set("Location", "/v2/a/blobs/uploads/1?_state=s3cret")
+			w.Header().Set("Set-Cookie", "session=s3cret")
+			w.WriteHeader(http.StatusAccepted)
+		default:
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusBadRequest)
 		}
 	}
-	if !strings.Contains(logged.String(), "sig=...") {
-		t.Errorf("log: %s", logged.String())
+}
+
+// No secret of any kind is in what is logged and in no error.
+func TestErrorsAndLogsHideSecrets(t *testing.T) {
+	secrets := []string{"s3cret", base64.StdEncoding.EncodeToString([]byte("alice:s3cret"))}
+	for name, tt := range map[string]struct {
+		cred   auth.Credential
+		tokens string
+		logged []string
+	}{
+		"password":           {auth.Credential{Username: "alice", Password: "s3cret"}, http.MethodGet, []string{"the-service", "repository%3Aa%3Apull"}},
+		"password by OAuth2": {auth.Credential{Username: "alice", Password: "s3cret"}, http.MethodPost, []string{"service=the-service", "scope=repository:a:pull"}},
+		"identity token":     {auth.Credential{RefreshToken: "s3cret"}, http.MethodPost, []string{"service=the-service", "scope=repository:a:pull"}},
+		"access token":       {auth.Credential{AccessToken: "s3cret"}, http.MethodGet, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var logged strings.Builder
+			f := newFake(t, demanding(tt.tokens))
+			r := f.open(t, remote.Options{
+				Credential: auth.Static(tt.cred), Header: http.Header{"X-Secret": {"s3cret"}}, Log: debugLog(&logged),
+			})
+			content := noise(100 << 10)
+			_, readErr := r.OpenBlob(t.Context(), "a", describe(content).Digest, 0, -1)
+			pushErr := r.PushBlob(t.Context(), "a", describe(content), bytes.NewReader(content))
+			if readErr == nil || pushErr == nil {
+				t.Fatal("no errors to look at")
+			}
+			for what, text := range map[string]string{"reading": readErr.Error(), "pushing": pushErr.Error(), "log": logged.String()} {
+				for _, secret := range secrets {
+					if strings.Contains(text, secret) {
+						t.Errorf("%s tells %q: %s", what, secret, text)
+					}
+				}
+			}
+			for _, want := range append(tt.logged, "sig=...", "_state=...") {
+				if !strings.Contains(logged.String(), want) {
+					t.Errorf("the log has no %q: %s", want, logged.String())
+				}
+			}
+		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -129,6 +130,9 @@ func (d *dresser) log(req *http.Request, resp *http.Response, err error, took ti
 	attrs := []slog.Attr{
 		slog.String("method", req.Method), slog.String("url", scrub(req.URL)),
 		headerGroup("request", req.Header), slog.Duration("took", took),
+	}
+	if service, scopes, ok := auth.Asked(ctx); ok {
+		attrs = append(attrs, slog.String("service", service), slog.String("scope", strings.Join(scopes, " ")))
 	}
 	if err != nil {
 		d.o.Log.LogAttrs(ctx, slog.LevelDebug, "request failed", append(attrs, slog.String("error", err.Error()))...)

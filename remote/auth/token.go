@@ -84,6 +84,15 @@ type tokenRequest struct {
 	scopes  []string
 }
 
+type askedKey struct{}
+
+// Asked tells what a request to a token service asks for whose URL does not say
+// it, so that a log can. ok is false for every other request.
+func Asked(ctx context.Context) (service string, scopes []string, ok bool) {
+	r, ok := ctx.Value(askedKey{}).(tokenRequest)
+	return r.service, r.scopes, ok
+}
+
 // ask sends the request in the way that suits the credential. A token service
 // that knows OAuth2 only refuses GET with 404 or 405.
 func (t *Transport) ask(ctx context.Context, r tokenRequest, cred Credential) (*http.Response, error) {
@@ -131,6 +140,7 @@ func (t *Transport) post(ctx context.Context, r tokenRequest, form url.Values) (
 	if len(r.scopes) > 0 {
 		form.Set("scope", strings.Join(r.scopes, " "))
 	}
+	ctx = context.WithValue(ctx, askedKey{}, r)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.realm.String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
