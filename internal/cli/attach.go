@@ -52,8 +52,8 @@ Attach to an artifact in the OCI image layout directory layout-dir:
 		Args: minArgs(1, "the artifact to attach to, and the files"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.subject, opts.files = args[0], args[1:]
-			if err := opts.complete(); err != nil {
-				return wrongUse(cmd, err)
+			if err := opts.complete(cmd); err != nil {
+				return err
 			}
 			return runAttach(cmd.Context(), env, &opts)
 		},
@@ -64,19 +64,19 @@ Attach to an artifact in the OCI image layout directory layout-dir:
 }
 
 // complete checks what a subject and its attachment need.
-func (o *attachOptions) complete() error {
+func (o *attachOptions) complete(cmd *cobra.Command) error {
 	switch {
 	case o.artifactType == "":
-		return withHint(errors.New("no artifact type"), "say what is attached with --artifact-type, a media type")
+		return withHint(wrongUse(cmd, errors.New("no artifact type")), "say what is attached with --artifact-type, a media type")
 	case o.config != "" && o.platform != "":
-		return errors.New("--config and --platform cannot be used together")
+		return wrongUse(cmd, errors.New("--config and --platform cannot be used together"))
 	}
 	annotations, err := o.allAnnotations()
 	if err != nil {
 		return err
 	}
 	if len(o.files) == 0 && len(annotations[annotationsOfManifest]) == 0 {
-		return withHint(errors.New("neither file nor annotation provided in the command"),
+		return withHint(wrongUse(cmd, errors.New("neither file nor annotation provided in the command")),
 			"name a file, or give an annotation with --annotation")
 	}
 	return nil
