@@ -30,7 +30,8 @@ func installHelper(t *testing.T, name, script string) (dir string) {
 }
 
 // keeper is a helper that keeps one answer in a file.
-const keeper = `echo "$1" >>$DIR/calls
+const keeper = `echo "$@" >>$DIR/calls
+env >>$DIR/environment
 case $1 in
 store) cat >$DIR/kept ;;
 get) cat >$DIR/asked; cat $DIR/kept 2>/dev/null || { echo credentials not found in native keychain; exit 1; } ;;
@@ -55,6 +56,13 @@ func TestHelper(t *testing.T) {
 	}
 	if strings.Contains(read(t, path), "b2xkOnB3") {
 		t.Error("the old password is still in the file")
+	}
+	// Others can see the arguments of a process, and some its environment.
+	if calls := read(t, filepath.Join(dir, "calls")); calls != "store\nget\nstore\nget\n" {
+		t.Errorf("the helper was called with %q", calls)
+	}
+	if environment := read(t, filepath.Join(dir, "environment")); strings.Contains(environment, "identity") || strings.Contains(environment, `p"w`) {
+		t.Error("a secret is in the environment of the helper")
 	}
 	for range 2 {
 		if err := s.Delete(t.Context(), "reg.example"); err != nil {
