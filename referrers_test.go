@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -145,5 +147,78 @@ func TestWalkReferrersOnce(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d referrers, want 2", n)
+	}
+}
+
+// crowd answers nobody until it was asked for several lists, of those below the
+// root.
+type crowd struct {
+	orlop.Registry
+	root digest.Digest
+
+	mu    sync.Mutex
+	asked int
+	ready chan struct{} // closed when enough have asked
+}
+
+func (c *crowd) Referrers(ctx context.Context, repo string, dgst digest.Digest, artifactType string) iter.Seq2[orlop.Descriptor, error] {
+	if dgst != c.root {
+		c.mu.Lock()
+		if c.asked++; c.asked == 3 {
+			close(c.ready)
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.ready:
+		case <-ctx.Done():
+		}
+	}
+	return c.Registry.Referrers(ctx, repo, dgst, artifactType)
+}
+
+// Lists are asked for at once, and the order is the same.
+func TestWalkReferrersAhead(t *testing.T) {
+	r := memory.New()
+	root := pushIndex(t, r, "a", "", "root", nil)
+	for i := range 5 {
+		d := pushIndex(t, r, "a", "", fmt.Sprint(i), &root)
+		pushIndex(t, r, "a", "", fmt.Sprint(i, " signed"), &d)
+	}
+	names := func(r orlop.Lister) (names []string) {
+		for referrer, err := range orlop.WalkReferrers(t.Context(), r, "a", root.Digest, orlop.WalkOptions{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, referrer.Descriptor.Annotations["name"])
+		}
+		return names
+	}
+	want := names(r)
+	if got := names(&crowd{Registry: r, root: root.Digest, ready: make(chan struct{})}); !slices.Equal(got, want) || len(got) != 10 {
+		t.Errorf("referrers are %q, want %q", got, want)
+	}
+}
+
+// heavy lists referrers of many bytes.
+type heavy struct{ orlop.Registry }
+
+func (heavy) Referrers(_ context.Context, _ string, dgst digest.Digest, _ string) iter.Seq2[orlop.Descriptor, error] {
+	text := strings.Repeat("x", 4<<20)
+	return func(yield func(orlop.Descriptor, error) bool) {
+		for i := range 1000 {
+			d := orlop.Descriptor{Digest: digest.FromString(fmt.Sprint(dgst, i)), Annotations: map[string]string{"k": text}}
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestWalkReferrersOfManyBytes(t *testing.T) {
+	var last error
+	for _, last = range orlop.WalkReferrers(t.Context(), heavy{}, "a", emptyDigest, orlop.WalkOptions{}) {
+	}
+	if !errors.Is(last, orlop.ErrTooLarge) {
+		t.Errorf("error %v, want ErrTooLarge", last)
 	}
 }
