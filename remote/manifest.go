@@ -159,7 +159,7 @@ func (r *Registry) PushManifestDigest(
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
-	if info.Subject == nil || indexed {
+	if info.Subject == nil || indexed && r.o.ReferrersTag != TagAlways {
 		return desc, nil
 	}
 	return desc, r.addReferrer(ctx, repo, info.Subject.Digest, desc)

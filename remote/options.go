@@ -82,7 +82,7 @@ type TagMode int
 const (
 	TagAuto   TagMode = iota // if the registry has no referrers API
 	TagNever                 // use the registry's API only
-	TagAlways                // never ask the API
+	TagAlways                // never ask the API, and keep the tag at registries that have one
 )
 
 // withDefaults fills in what is left zero.

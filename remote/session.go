@@ -136,26 +136,42 @@ func (s *session) status(ctx context.Context) (unsure bool, err error) {
 // upload sends the content up to end, and completes the blob if dgst is not
 // empty. After a failure that may pass it asks the registry how far it has
 // come, and goes on from there, or starts over if that cannot be.
+//
+// A request that brings the upload forward by little counts as a failure too,
+// so that a registry cannot keep a client busy.
 func (s *session) upload(ctx context.Context, src source, end int64, dgst digest.Digest) error {
 	for failures, best := 0, s.offset; !s.done && (dgst != "" || s.offset < end); {
 		err := s.step(ctx, src, end, dgst)
-		if s.offset > best {
+		if s.offset-best >= minProgress && s.offset <= end {
 			failures, best = 0, s.offset
 		}
-		if err == nil {
+		if err == nil && (s.done || s.offset == end) {
 			continue
 		}
-		if failures++; failures >= s.r.o.Retry.Attempts || !resumable(ctx, err, failures) {
+		failures++
+		if err := s.mend(ctx, src, end, dgst, failures, err); err != nil {
 			return err
-		}
-		if werr := s.pause(ctx, failures, err); werr != nil {
-			return werr
-		}
-		if rerr := s.recover(ctx, src, dgst, err); rerr != nil {
-			return rerr
 		}
 	}
 	return nil
+}
+
+// mend makes ready for the next request after one that failed with err, or that
+// brought little, so many in a row.
+func (s *session) mend(ctx context.Context, src source, end int64, dgst digest.Digest, failures int, err error) error {
+	last := failures >= s.r.o.Retry.Attempts
+	switch {
+	case err == nil && last:
+		return orlop.ErrUploadInvalid.With(fmt.Sprintf("the registry takes only %d bytes of %d", s.offset, end))
+	case err == nil:
+		return nil
+	case last || !resumable(ctx, err, failures):
+		return err
+	}
+	if err := s.pause(ctx, failures, err); err != nil {
+		return err
+	}
+	return s.recover(ctx, src, end, dgst, err)
 }
 
 // step makes the next request: the whole in one PUT, or what is missing in a
@@ -260,7 +276,7 @@ func (s *session) pause(ctx context.Context, failures int, err error) error {
 }
 
 // recover finds out where to go on after an error.
-func (s *session) recover(ctx context.Context, src source, dgst digest.Digest, failed error) error {
+func (s *session) recover(ctx context.Context, src source, end int64, dgst digest.Digest, failed error) error {
 	before := s.offset
 	unsure, err := s.status(ctx)
 	switch {
@@ -270,13 +286,13 @@ func (s *session) recover(ctx context.Context, src source, dgst digest.Digest, f
 			s.offset = 1
 		}
 		return s.readable(src, failed)
-	case err == nil && !unsure && s.offset > 0:
+	case err == nil && !unsure && s.offset > 0 && s.offset <= end:
 		return s.readable(src, failed)
 	case err != nil && status(err) == 0:
 		return failed // the registry cannot be reached
 	}
-	// The session is gone, or it is empty. It may be that, too, because the blob
-	// was completed and only the answer was lost.
+	// The session is gone, or it is empty, or has what was never sent. It may be
+	// gone because the blob was completed, and only the answer was lost.
 	if dgst != "" {
 		if _, err := s.r.StatBlob(ctx, s.repo, dgst); err == nil {
 			s.done = true
