@@ -67,9 +67,9 @@ func addLegacyLogin(cmd *cobra.Command, o *remoteOptions) {
 }
 
 func runLogin(ctx context.Context, env *Env, opts *loginOptions) error {
-	host := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(opts.host, "https://"), "http://"), "/")
-	if err := ref.ValidateRegistry(host); err != nil {
-		return withHint(&usageError{err: err}, "give the registry as HOST or HOST:PORT")
+	host, err := registryHost(opts.host)
+	if err != nil {
+		return err
 	}
 	cred, err := opts.loginCredential(ctx, env)
 	if err != nil {
@@ -88,6 +88,16 @@ func runLogin(ctx context.Context, env *Env, opts *loginOptions) error {
 	out := output.NewPrinter(env.Stdout)
 	out.Line("Login Succeeded")
 	return out.Err()
+}
+
+// registryHost returns the host[:port] of a registry, which people also write as
+// a URL.
+func registryHost(typed string) (string, error) {
+	host := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(typed, "https://"), "http://"), "/")
+	if err := ref.ValidateRegistry(host); err != nil {
+		return "", withHint(&usageError{err: err}, "give the registry as HOST or HOST:PORT")
+	}
+	return host, nil
 }
 
 // check asks the registry whether it accepts the credential.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/internal/credential"
-	"github.com/orlop/orlop/ref"
 )
 
 type logoutOptions struct {
@@ -43,8 +42,9 @@ Forget the credential of the registry at localhost:5000:
 }
 
 func runLogout(ctx context.Context, env *Env, opts *logoutOptions) error {
-	if err := ref.ValidateRegistry(opts.host); err != nil {
-		return &usageError{err: err}
+	host, err := registryHost(opts.host)
+	if err != nil {
+		return err
 	}
 	store, err := openStore(opts.registryConfig)
 	if err != nil {
@@ -54,11 +54,11 @@ func runLogout(ctx context.Context, env *Env, opts *logoutOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(store.Delete(ctx, opts.host), managing.Delete(ctx, opts.host)); err != nil {
-		return fmt.Errorf("remove the credentials of %s: %w", opts.host, err)
+	if err := errors.Join(store.Delete(ctx, host), managing.Delete(ctx, host)); err != nil {
+		return fmt.Errorf("remove the credentials of %s: %w", host, err)
 	}
-	forgetTokens(env, &opts.commonOptions, opts.host)
-	return warnOfOthers(ctx, env, store, opts.host)
+	forgetTokens(env, &opts.commonOptions, host)
+	return warnOfOthers(ctx, env, store, host)
 }
 
 // warnOfOthers tells of a credential that is still there, in a file that orlop
