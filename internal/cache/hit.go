@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +31,18 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 // entry is content of the cache that has been verified.
 type entry struct {
 	io.ReaderAt
-	io.Closer
-	size int64
+	f        *os.File // nil for content in memory
+	dgst     digest.Digest
+	size     int64
+	modified time.Time // before it was verified
+}
+
+// Close closes the file.
+func (e entry) Close() error {
+	if e.f == nil {
+		return nil
+	}
+	return e.f.Close()
 }
 
 // open opens the content of a digest. It is verified before anything of it is
@@ -46,8 +58,7 @@ func (c *Cache) open(ctx context.Context, dgst digest.Digest) (e entry, ok bool)
 	if err != nil {
 		return entry{}, false
 	}
-	e, err = verified(ctx, f, dgst)
-	if err != nil {
+	if e, err = verified(ctx, f, dgst); err != nil {
 		f.Close()
 		if errors.Is(err, orlop.ErrDamaged) {
 			c.remove(name)
@@ -60,31 +71,56 @@ func (c *Cache) open(ctx context.Context, dgst digest.Digest) (e entry, ok bool)
 	return e, true
 }
 
-// verified checks a file by its digest. What is small is kept in memory.
+// verified checks a file by its digest. What is small is kept in memory, and the
+// file closed.
 func verified(ctx context.Context, f *os.File, dgst digest.Digest) (entry, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{f, f, info.Size()}
-	if info.Size() <= maxInMemory {
-		raw := make([]byte, info.Size())
+	e := entry{ReaderAt: f, f: f, dgst: dgst, size: info.Size(), modified: info.ModTime()}
+	if e.size <= maxInMemory {
+		raw := make([]byte, e.size)
 		if _, err := io.ReadFull(f, raw); err != nil {
 			return entry{}, err
 		}
-		e.ReaderAt = bytesAt(raw)
+		if err := f.Close(); err != nil {
+			return entry{}, err
+		}
+		e.ReaderAt, e.f = bytes.NewReader(raw), nil
 	}
-	v := dgst.Verifier()
+	return e, e.verify(ctx)
+}
+
+// verify reads the content and checks its digest.
+func (e entry) verify(ctx context.Context) error {
+	v := e.dgst.Verifier()
 	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
 	content := contextReader{ctx, io.NewSectionReader(e, 0, e.size)}
 	if _, err := io.CopyBuffer(struct{ io.Writer }{v}, content, buf[:]); err != nil {
-		return entry{}, err
+		return err
 	}
 	if !v.Verified() {
-		return entry{}, orlop.ErrDamaged
+		return orlop.ErrDamaged
 	}
-	return e, nil
+	return nil
+}
+
+// unchanged tells whether the file is still what was verified. If its time tells
+// nothing, for others who use the cache set it too, it is verified again.
+func (e entry) unchanged(ctx context.Context) error {
+	if e.f == nil {
+		return nil
+	}
+	info, err := e.f.Stat()
+	if err != nil || info.Size() == e.size && info.ModTime().Equal(e.modified) {
+		return err
+	}
+	if err := e.verify(ctx); err != nil || info.Size() != e.size {
+		return fmt.Errorf("blob %s of the cache was changed while it was read: %w", e.dgst, cmp.Or(err, orlop.ErrDamaged))
+	}
+	return nil
 }
 
 // remove removes damage from a cache of our own.
@@ -107,44 +143,25 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// bytesAt is content in memory.
-type bytesAt []byte
-
-func (b bytesAt) ReadAt(p []byte, off int64) (int, error) {
-	if off >= int64(len(b)) {
-		return 0, io.EOF
-	}
-	n := copy(p, b[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
 // blobReader reads a range of an entry.
 type blobReader struct {
 	entry
-	dgst     digest.Digest
-	content  io.Reader       // of the range
-	left     int64           // bytes
-	verifier digest.Verifier // nil for a range
+	ctx     context.Context // of OpenBlob: io.Reader has no place for one
+	content io.Reader       // of the range
+	left    int64           // bytes
 }
 
 var _ orlop.BlobReader = (*blobReader)(nil)
 
 // reader reads n bytes of an entry from off.
-func (e entry) reader(ctx context.Context, dgst digest.Digest, off, n int64) (*blobReader, error) {
+func (e entry) reader(ctx context.Context, off, n int64) (*blobReader, error) {
 	if off < 0 || off > e.size {
 		return nil, orlop.ErrRangeInvalid.With(fmt.Sprintf("offset %d is outside %d bytes", off, e.size))
 	}
 	if n < 0 || n > e.size-off {
 		n = e.size - off
 	}
-	b := &blobReader{entry: e, dgst: dgst, left: n, content: contextReader{ctx, io.NewSectionReader(e, off, n)}}
-	if n == e.size && n > maxInMemory { // the file may be changed while it is read
-		b.verifier = dgst.Verifier()
-	}
-	return b, nil
+	return &blobReader{entry: e, ctx: ctx, content: contextReader{ctx, io.NewSectionReader(e, off, n)}, left: n}, nil
 }
 
 // Descriptor describes the whole blob.
@@ -152,26 +169,20 @@ func (b *blobReader) Descriptor() orlop.Descriptor {
 	return orlop.Descriptor{MediaType: mediaType, Digest: b.dgst, Size: b.size}
 }
 
-// Read gives out the last bytes of a whole blob only if its digest is right.
+// Read gives out the last bytes only if the file is still the same.
 func (b *blobReader) Read(p []byte) (int, error) {
 	if b.left == 0 {
 		return 0, io.EOF
 	}
 	n, err := b.content.Read(p)
-	b.left -= int64(n)
-	if err == io.EOF && b.left > 0 { // the file was cut
-		return n, b.damaged()
-	}
-	if b.verifier == nil {
+	if err != nil && err != io.EOF {
 		return n, err
 	}
-	b.verifier.Write(p[:n])
-	if b.left == 0 && !b.verifier.Verified() {
-		return 0, b.damaged()
+	b.left -= int64(n)
+	if b.left == 0 || err == io.EOF { // it may have been cut
+		if err := b.unchanged(b.ctx); err != nil {
+			return 0, err
+		}
 	}
 	return n, err
-}
-
-func (b *blobReader) damaged() error {
-	return fmt.Errorf("blob %s of the cache was changed while it was read: %w", b.dgst, orlop.ErrDamaged)
 }

@@ -61,7 +61,7 @@ func (r *reader) cached(ctx context.Context, repo string, desc orlop.Descriptor)
 		return orlop.Manifest{}, false
 	}
 	raw := make([]byte, e.size)
-	if n, _ := e.ReadAt(raw, 0); n < len(raw) || desc.Digest.Algorithm().FromBytes(raw) != desc.Digest {
+	if n, _ := e.ReadAt(raw, 0); n < len(raw) || e.unchanged(ctx) != nil {
 		return orlop.Manifest{}, false
 	}
 	if desc.MediaType == "" {
@@ -82,7 +82,7 @@ func (r *reader) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, 
 		return r.Reader.OpenBlob(ctx, repo, dgst, off, n)
 	}
 	if e, ok := r.c.open(ctx, dgst); ok {
-		b, err := e.reader(ctx, dgst, off, n)
+		b, err := e.reader(ctx, off, n)
 		if err != nil {
 			e.Close()
 			return nil, err
