@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/orlop/orlop/internal/cli/output"
@@ -24,8 +25,7 @@ func (o *targetOptions) createWhole(env *Env, c *commonOptions, raw string) (*ta
 	if p.host == "" && isTarName(p.base) {
 		switch info, err := os.Stat(p.base); {
 		case err != nil:
-			reg, err := layout.CreateTar(p.base)
-			return newTarget(kindLayout, reg, p), err
+			return createTar(p)
 		case !info.IsDir():
 			return nil, withHint(fmt.Errorf("%s exists, and nothing can be added to a tar file", p.base),
 				"remove it, or choose another name")
@@ -39,6 +39,19 @@ func (o *targetOptions) createWhole(env *Env, c *commonOptions, raw string) (*ta
 		l.Batch()
 	}
 	return t, nil
+}
+
+// createTar begins a tar file, which replaces one that is there when it is
+// committed.
+func createTar(p parsedRef) (*target, error) {
+	if err := os.MkdirAll(filepath.Dir(p.base), 0o777); err != nil {
+		return nil, err
+	}
+	reg, err := layout.CreateTar(p.base)
+	if err != nil {
+		return nil, err
+	}
+	return newTarget(kindLayout, reg, p), nil
 }
 
 // layout is what the target is in, nil if that is a registry.
