@@ -26,6 +26,7 @@ docs:
 	$(GO) run ./internal/clidoc markdown docs/cli
 	$(GO) run ./internal/clidoc man bin/man
 	$(GO) run ./internal/clidoc completion bin/completion
+	$(GO) test ./internal/cli -run TestSurfacePage -update
 
 lint:
 	test -z "$$(gofmt -l .)"

@@ -227,17 +227,20 @@ func surfaceMarkdown(t *testing.T) string {
 		theirs[c.path] = c
 	}
 	var b strings.Builder
-	fmt.Fprint(&b, `# Commands and flags beside those of ORAS 1.3.6
+	fmt.Fprintf(&b, strings.ReplaceAll(`# Commands and flags beside those of ORAS 1.3.6
 
 Every command, alias and flag of ORAS 1.3.6 is there, with the same short form, meaning and default.
-This page lists them, and what is there beyond them. It is made by a test: do not edit it.
+This page lists them, and what is there beyond them; the 'acr' commands, which ORAS does not have, are left out.
+"Registry flags" are '%s'.
+This page is made by a test: do not edit it.
 
 | Command | As in ORAS 1.3.6 | Only here | Accepted, but not shown |
 |---|---|---|---|
-`)
+`, "'", "`"), strings.Join(registryFlags, "`, `"))
 	eachCommand(surfaceRoot(t), func(c *cobra.Command) {
-		if !c.Hidden && c.Name() != "help" && c.HasParent() && (c.Runnable() && !c.HasSubCommands()) {
-			surfaceRow(&b, c, theirs)
+		path := commandPath(c)
+		if c.HasParent() && !c.HasSubCommands() && !c.Hidden && path != "help" && !strings.HasPrefix(path, "acr ") {
+			surfaceRow(&b, c, theirs[path])
 		}
 	})
 	fmt.Fprint(&b, "\nDifferences:\n\n")
@@ -247,13 +250,22 @@ This page lists them, and what is there beyond them. It is made by a test: do no
 	return b.String()
 }
 
-func surfaceRow(b *strings.Builder, c *cobra.Command, theirs map[string]surfaceCommand) {
-	path := strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
-	oras, known := theirs[path]
+// registryFlags are those of every command that speaks to a registry.
+var registryFlags = []string{
+	"-u, --username", "-p, --password", "--password-stdin", "--identity-token", "--identity-token-stdin", "--insecure",
+	"--plain-http", "--ca-file", "--cert-file", "--key-file", "--resolve", "-c, --registry-config", "-H, --header",
+}
+
+func commandPath(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
+}
+
+func surfaceRow(b *strings.Builder, c *cobra.Command, oras surfaceCommand) {
 	var same, ours, hidden []string
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		text := "`" + ourFlag(f).names() + "`"
+		text := ourFlag(f).names()
 		switch {
+		case f.Name == "help", f.Name == "verbose": // of all, and hidden in both
 		case slices.ContainsFunc(oras.flags, func(o surfaceFlag) bool { return o.name == "--"+f.Name }):
 			same = append(same, text)
 		case f.Hidden:
@@ -262,14 +274,24 @@ func surfaceRow(b *strings.Builder, c *cobra.Command, theirs map[string]surfaceC
 			ours = append(ours, text)
 		}
 	})
-	name := "`" + path + "`"
-	if len(c.Aliases) > 0 {
-		name += " (`" + strings.Join(c.Aliases, "`, `") + "`)"
-	}
-	if !known {
+	name := "`" + strings.Join(append([]string{commandPath(c)}, c.Aliases...), "`, `") + "`"
+	if oras.path == "" {
 		name += " (new)"
 	}
-	fmt.Fprintf(b, "| %s | %s | %s | %s |\n", name, strings.Join(same, ", "), strings.Join(ours, ", "), strings.Join(hidden, ", "))
+	fmt.Fprintf(b, "| %s | %s | %s | %s |\n", name, flagCell(same), flagCell(ours), flagCell(hidden))
+}
+
+// flagCell lists flags, with one name for those of registries.
+func flagCell(flags []string) string {
+	var parts []string
+	if !slices.ContainsFunc(registryFlags, func(f string) bool { return !slices.Contains(flags, f) }) {
+		parts = append(parts, "registry flags")
+		flags = slices.DeleteFunc(flags, func(f string) bool { return slices.Contains(registryFlags, f) })
+	}
+	for _, f := range flags {
+		parts = append(parts, "`"+f+"`")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // names are the names of a flag.
