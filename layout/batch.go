@@ -10,16 +10,18 @@ import (
 )
 
 // Batch puts off the writing of index.json, which takes the longer the more
-// entries it has, until Commit or Close. From now on manifests that are pushed
-// are seen through this Registry at once and by others after that. If the
-// process is killed before, they can still be found by their digests, but have
-// no entries and no tags. Deleting commits what was put off.
+// entries it has, until Commit or Close; what was pushed is durable after that
+// only. From now on manifests that are pushed are seen through this Registry at
+// once and by others when it is committed. If the process is killed before, they
+// can still be found by their digests, but have no entries and no tags. Deleting
+// commits what was put off.
 //
 // A layout that is being written to a tar file is always a batch.
 func (r *Registry) Batch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ok := r.files.(store); ok && r.pending == nil {
+	if s, ok := r.files.(store); ok && r.pending == nil {
+		s.batch()
 		r.pending = newNames()
 	}
 }
@@ -70,8 +72,8 @@ func (r *Registry) isBatch() bool {
 
 // commit adds entries to index.json.
 func (d *dir) commit(ctx context.Context, pushed *names) error {
-	if len(pushed.entries) == 0 {
-		return nil
+	if err := d.settleAll(); err != nil || len(pushed.entries) == 0 {
+		return err
 	}
 	return d.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
 		var damaged error

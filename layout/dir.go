@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +38,9 @@ type dir struct {
 	mutex chan struct{} // held with the lock file; a channel, so that waiting can end
 
 	ingest sync.Once
+
+	mu   sync.Mutex
+	late map[string]bool // directories that commit will sync; nil: none, they are synced at once
 }
 
 func openDir(name string) (*dir, error) {
@@ -145,7 +150,42 @@ func (d *dir) place(f *os.File, temp, name string) error {
 		d.root.Remove(temp)
 		return full(err)
 	}
-	return d.syncDir(parent)
+	return d.settle(parent)
+}
+
+// settle makes the names in a directory durable, or leaves that to commit.
+func (d *dir) settle(name string) error {
+	d.mu.Lock()
+	if d.late != nil && name != "." {
+		d.late[name] = true
+		d.mu.Unlock()
+		return nil
+	}
+	d.mu.Unlock()
+	return d.syncDir(name)
+}
+
+// batch leaves the syncing of directories to commit.
+func (d *dir) batch() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.late == nil {
+		d.late = map[string]bool{}
+	}
+}
+
+// settleAll syncs what settle left.
+func (d *dir) settleAll() error {
+	d.mu.Lock()
+	late := slices.Collect(maps.Keys(d.late))
+	clear(d.late)
+	d.mu.Unlock()
+	for _, name := range late {
+		if err := d.syncDir(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drop ends a file that will not be needed.

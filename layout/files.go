@@ -36,6 +36,8 @@ type store interface {
 	files
 	// writeBlob writes content to its place if it has the right size and digest.
 	writeBlob(desc orlop.Descriptor, content io.Reader) error
+	// batch tells that what is written need not be durable before commit.
+	batch()
 	// commit adds manifests and names to index.json.
 	commit(ctx context.Context, pushed *names) error
 }

@@ -58,12 +58,23 @@ func push(t *testing.T, r orlop.Writer, text string, tags ...string) orlop.Descr
 }
 
 func tryPush(t testing.TB, r orlop.Writer, text string, tags ...string) (orlop.Descriptor, error) {
-	layer := orlop.Descriptor{MediaType: "text/plain", Digest: digest.FromString(text), Size: int64(len(text))}
-	m, blobs, err := orlop.Pack(orlop.PackOptions{ArtifactType: "application/vnd.example", Layers: []orlop.Descriptor{layer}})
+	return tryPushTexts(t, r, []string{text}, tags...)
+}
+
+// tryPushTexts pushes an artifact of one layer for every text.
+func tryPushTexts(t testing.TB, r orlop.Writer, texts []string, tags ...string) (orlop.Descriptor, error) {
+	o := orlop.PackOptions{ArtifactType: "application/vnd.example"}
+	var layers []orlop.Blob
+	for _, text := range texts {
+		layer := orlop.Descriptor{MediaType: "text/plain", Digest: digest.FromString(text), Size: int64(len(text))}
+		o.Layers = append(o.Layers, layer)
+		layers = append(layers, orlop.Blob{Descriptor: layer, Content: []byte(text)})
+	}
+	m, blobs, err := orlop.Pack(o)
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
-	for _, b := range append(blobs, orlop.Blob{Descriptor: layer, Content: []byte(text)}) {
+	for _, b := range append(blobs, layers...) {
 		if err := r.PushBlob(t.Context(), "", b.Descriptor, bytes.NewReader(b.Content)); err != nil {
 			return orlop.Descriptor{}, err
 		}

@@ -13,7 +13,8 @@ import (
 	"github.com/orlop/orlop/layout"
 )
 
-// childEnv makes the test binary push to the layout that it names instead.
+// childEnv makes the test binary push to the layout that it names instead. The
+// prefixes batch and tar make it a batch, and a tar file.
 const childEnv = "ORLOP_TEST_LAYOUT"
 
 // TestChild is not a test by itself: it pushes artifacts and prints the tag of
@@ -27,9 +28,16 @@ func TestChild(t *testing.T) {
 	if _, err := fmt.Sscanf(rest, "%s %d", &prefix, &count); err != nil {
 		t.Fatal(err)
 	}
-	r, err := layout.Open(dir)
+	open := layout.Open
+	if prefix == "tar" {
+		open = layout.CreateTar
+	}
+	r, err := open(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if prefix == "batch" {
+		r.Batch()
 	}
 	for i := range count {
 		tag := fmt.Sprintf("%s-%d", prefix, i)

@@ -119,6 +119,8 @@ func (w *tarWriter) writeBlob(desc orlop.Descriptor, content io.Reader) error {
 	return w.write(name, desc.Size, func(to io.Writer) error { return copyBlob(to, desc, content) })
 }
 
+func (w *tarWriter) batch() {} // it always is
+
 func (w *tarWriter) complete() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
