@@ -25,6 +25,7 @@ type packOptions struct {
 	files                 []string // arguments
 	artifactType          string
 	config                string
+	manifestConfig        string // as config, of another type if it gives none
 	annotationFile        string
 	disablePathValidation bool
 	exportManifest        string
@@ -47,13 +48,16 @@ func (o *packOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.disablePathValidation, "disable-path-validation", false, "accept absolute paths")
 	fs.StringVar(&o.exportManifest, "export-manifest", "", "also write the manifest to this `path`")
 	// The flags of 2020.
-	fs.StringVar(&o.config, "manifest-config", "", "as --config")
+	fs.StringVar(&o.manifestConfig, "manifest-config", "", "as --config, of the type "+ocispec.MediaTypeImageConfig+" if none is given")
 	fs.StringVar(&o.annotationFile, "manifest-annotations", "", "as --annotation-file")
 	fs.MarkHidden("manifest-config")
 	fs.MarkHidden("manifest-annotations")
 }
 
 func (o *packOptions) validate() error {
+	if err := o.mergeConfig(); err != nil {
+		return err
+	}
 	if o.annotationFile != "" && len(o.annotations) > 0 {
 		return errors.New("--annotation and --annotation-file cannot be used together")
 	}
@@ -61,6 +65,19 @@ func (o *packOptions) validate() error {
 		return err
 	}
 	return o.annotationOptions.validate()
+}
+
+// mergeConfig makes --config of --manifest-config, whose type was another.
+func (o *packOptions) mergeConfig() error {
+	if o.manifestConfig == "" {
+		return nil
+	}
+	arg, err := files.ParseArg(o.manifestConfig, runtime.GOOS == "windows")
+	if err != nil {
+		return fmt.Errorf("--manifest-config: %w", err)
+	}
+	o.config = arg.Path + ":" + cmp.Or(arg.MediaType, ocispec.MediaTypeImageConfig)
+	return nil
 }
 
 func (o *packOptions) values() (flag string, values []string) { return o.layers.values() }

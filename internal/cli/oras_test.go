@@ -32,10 +32,19 @@ push REG/REPO:platform artifact.txt -a CREATED --artifact-platform linux/arm64
 push REG/REPO:annotated artifact.txt --annotation-file annotations.json
 push REG/REPO:annotated artifact.txt --annotation-file annotations.json --artifact-platform linux/arm64
 push REG/REPO:annotated artifact.txt --annotation-file annotations.json --image-spec v1.0
+push REG/REPO:same artifact.txt copy.txt -a CREATED
+push REG/REPO:same artifact.txt copy.txt -a CREATED
+push REG/REPO:same artifact.txt copy.txt -a CREATED --force
+push REG/REPO:quiet artifact.txt -a key=value -a CREATED --verbose=false
+push REG/REPO:config artifact.txt --config annotations.json:application/x-config -a CREATED
 push REG/REPO:spec artifact.txt -a CREATED --image-spec v1.0 --artifact-type application/x-mine
 push --oci-layout layout:1,2 artifact.txt -a CREATED
 pull --oci-layout layout:1 -o out-layout
 pull REG/REPO:3 -o out
+pull REG/REPO:3 -o out-quiet --verbose=false
+pull REG/REPO:config -o out-config
+pull REG/REPO:config -o out-config-json --format json
+pull REG/REPO:config -o out-config-named --config config.json
 pull REG/REPO:2 -o out-json --format json
 pull REG/REPO:2 -o out-template --format go-template={{.reference}}
 pull REG/REPO:empty -o out-empty
@@ -86,6 +95,7 @@ logout REG`
 			}
 			write(t, path, "content of "+file+"\n")
 		}
+		write(t, filepath.Join(base, name, "copy.txt"), "content of artifact.txt\n")
 		write(t, filepath.Join(base, name, "annotations.json"), `{"$config": {"c": "d"}, "artifact.txt": {"e": "f"},
 			"$manifest": {"k": "v", "org.opencontainers.image.created": "2020-01-02T03:04:05Z"}}`)
 	}
@@ -117,7 +127,7 @@ func runSession(t *testing.T, program, registry, dir, line string) []string {
 	if err != nil {
 		t.Errorf("%s: %v\n%s", program, err, out)
 	}
-	text := strings.NewReplacer(dir, "DIR", repo, "REPO").Replace(string(out))
+	text := strings.NewReplacer(dir, "DIR", repo, "REPO", "'orlop ", "'oras ").Replace(string(out))
 	lines := strings.Split(text, "\n")
 	slices.Sort(lines)
 	return lines
