@@ -83,6 +83,9 @@ func (o *attachOptions) complete(cmd *cobra.Command) error {
 }
 
 func runAttach(ctx context.Context, env *Env, opts *attachOptions) error {
+	if err := checkStdin(opts.files, &opts.remoteOptions); err != nil {
+		return err
+	}
 	t, err := opts.open(env, &opts.commonOptions, opts.subject)
 	if err != nil {
 		return err
