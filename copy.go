@@ -160,6 +160,7 @@ type copier struct {
 	gate             gate
 	lister           Lister      // the source, if referrers are copied
 	mounter          MountPusher // the destination, if it is one
+	checked          bool        // the destination checks blobs in this process
 	guess            guess
 
 	leaves *semaphore.Weighted // bytes of the manifests in memory that are no indexes
@@ -183,6 +184,9 @@ func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOpt
 		nodes: map[nodeKey]*node{}, doubted: map[nodeKey]bool{},
 	}
 	c.mounter, _ = dst.(MountPusher)
+	if checker, ok := dst.(BlobChecker); ok {
+		c.checked = checker.ChecksBlobs()
+	}
 	if o.Referrers {
 		lister, ok := src.(Lister)
 		if !ok {

@@ -84,6 +84,8 @@ func (c *copier) sendBlob(ctx context.Context, desc Descriptor) error {
 		return ctx.Err()
 	case readErr != nil && !errors.Is(readErr, context.Canceled):
 		return &CopyError{"read blob", Source, desc, readErr}
+	case c.checked && errors.Is(err, ErrDigestInvalid):
+		return &CopyError{"read blob", Source, desc, ErrDamaged} // it was checked as it came from there
 	}
 	return &CopyError{"push blob", Destination, desc, err}
 }
@@ -103,7 +105,11 @@ func (c *copier) pushBlob(ctx context.Context, desc Descriptor, content *content
 // it (image-spec, "Embedded Content").
 func (c *copier) content(ctx context.Context, desc Descriptor) *content {
 	open := func(off int64) (io.ReadCloser, error) {
-		return c.src.OpenBlob(ctx, c.srcRepo, desc.Digest, off, -1)
+		r, err := c.src.OpenBlob(ctx, c.srcRepo, desc.Digest, off, -1)
+		if u, ok := r.(UncheckedReader); ok && err == nil && c.checked {
+			u.Unchecked()
+		}
+		return r, err
 	}
 	if int64(len(desc.Data)) == desc.Size && desc.Digest.Algorithm().FromBytes(desc.Data) == desc.Digest {
 		open = func(off int64) (io.ReadCloser, error) {

@@ -103,6 +103,21 @@ type MountPusher interface {
 	PushOrMount(ctx context.Context, repo, from string, desc Descriptor, content io.Reader) (mounted bool, err error)
 }
 
+// BlobChecker is a Writer that may compute the digests of the blobs it gets
+// itself, in this process. Copy then lets an UncheckedReader leave it out, which
+// halves the work.
+type BlobChecker interface {
+	// ChecksBlobs tells whether PushBlob does so.
+	ChecksBlobs() bool
+}
+
+// UncheckedReader is a BlobReader that can leave out to check a whole blob,
+// where the one who reads checks it.
+type UncheckedReader interface {
+	// Unchecked is called before the first Read.
+	Unchecked()
+}
+
 // Deleter removes things.
 type Deleter interface {
 	// DeleteBlob unlinks a blob from the repository. ErrBlobUnknown if absent.

@@ -92,6 +92,9 @@ func (b *reader) Descriptor() orlop.Descriptor {
 	return orlop.Descriptor{MediaType: mediaType, Digest: b.dgst, Size: b.f.size}
 }
 
+// Unchecked implements orlop.UncheckedReader.
+func (b *reader) Unchecked() { b.hash = nil }
+
 // Read gives out the last bytes only when the digest is right.
 func (b *reader) Read(p []byte) (int, error) {
 	if b.off >= b.end {
@@ -151,6 +154,9 @@ func (b *reader) readThrough(ctx context.Context) error {
 
 // Close closes the file.
 func (b *reader) Close() error { return b.f.Close() }
+
+// ChecksBlobs implements orlop.BlobChecker.
+func (r *Registry) ChecksBlobs() bool { return true }
 
 // PushBlob stores a blob, also in place of a damaged one.
 func (r *Registry) PushBlob(_ context.Context, repo string, desc orlop.Descriptor, content io.Reader) error {

@@ -48,6 +48,7 @@ type Registry struct {
 var (
 	_ orlop.Registry     = (*Registry)(nil)
 	_ orlop.DigestPusher = (*Registry)(nil)
+	_ orlop.BlobChecker  = (*Registry)(nil)
 )
 
 // Open opens the layout in a directory. The error matches fs.ErrNotExist if

@@ -38,11 +38,13 @@ type bulkCopy struct {
 	copied []copiedTag
 	failed []failedTag
 	lines  []string // for later
+	sent   map[digest.Digest]bool
 }
 
 func newBulkCopy(from *target, o *concurrencyOptions, referrers bool) *bulkCopy {
 	return &bulkCopy{
 		from: from, referrers: referrers, transfers: o.concurrency, copied: []copiedTag{}, failed: []failedTag{},
+		sent: map[digest.Digest]bool{},
 	}
 }
 
@@ -186,11 +188,19 @@ func (b *bulkCopy) copyOne(ctx context.Context, one *tagged) error {
 	return nil
 }
 
-// event shows what happens. What a layout got from another copy at the same
-// time was there.
+// event shows what happens. A blob that two copies found missing at once comes
+// as sent from both: the second got it from the first.
 func (b *bulkCopy) event(e orlop.Event) {
-	if e.Kind == orlop.Mounted && b.to.kind == kindLayout {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := e.Descriptor.Digest
+	switch {
+	case e.Kind == orlop.Started && b.sent[d]:
 		e.Kind = orlop.Exists
+	case e.Kind == orlop.Done && b.sent[d]:
+		return
+	case e.Kind == orlop.Done:
+		b.sent[d] = true
 	}
 	b.moved.event(e)
 }

@@ -68,17 +68,30 @@ type bulkPush struct {
 	err  error
 }
 
+// bulkMounter is a bulkTarget that can mount.
+type bulkMounter struct{ *bulkTarget }
+
 var (
-	_ orlop.MountPusher  = (*bulkTarget)(nil)
+	_ orlop.MountPusher  = bulkMounter{}
 	_ orlop.DigestPusher = (*bulkTarget)(nil)
+	_ orlop.BlobChecker  = (*bulkTarget)(nil)
 )
 
-func newBulkTarget(t orlop.Target, transfers int) *bulkTarget {
+func newBulkTarget(t orlop.Target, transfers int) orlop.Target {
 	b := &bulkTarget{Target: t, pushes: map[digest.Digest]*bulkPush{}}
 	if transfers > 0 {
 		b.slots = make(chan struct{}, transfers)
 	}
+	if _, ok := t.(orlop.MountPusher); ok {
+		return bulkMounter{b}
+	}
 	return b
+}
+
+// ChecksBlobs tells what is true of the target below.
+func (b *bulkTarget) ChecksBlobs() bool {
+	checker, ok := b.Target.(orlop.BlobChecker)
+	return ok && checker.ChecksBlobs()
 }
 
 // StatBlob waits for the copy that sends the blob, if one does.
@@ -101,19 +114,28 @@ func (b *bulkTarget) StatBlob(ctx context.Context, repo string, dgst digest.Dige
 
 // PushBlob sends a blob, or waits for the copy that does.
 func (b *bulkTarget) PushBlob(ctx context.Context, repo string, desc orlop.Descriptor, content io.Reader) error {
-	_, err := b.PushOrMount(ctx, repo, "", desc, content)
+	_, err := b.once(ctx, desc, func() (bool, error) { return false, b.Target.PushBlob(ctx, repo, desc, content) })
 	return err
 }
 
 // PushOrMount is as PushBlob; see orlop.MountPusher. What another copy has sent
 // counts as mounted.
-func (b *bulkTarget) PushOrMount(
+func (b bulkMounter) PushOrMount(
 	ctx context.Context, repo, from string, desc orlop.Descriptor, content io.Reader,
+) (mounted bool, err error) {
+	return b.once(ctx, desc, func() (bool, error) {
+		return b.Target.(orlop.MountPusher).PushOrMount(ctx, repo, from, desc, content)
+	})
+}
+
+// once pushes a blob unless another copy does.
+func (b *bulkTarget) once(
+	ctx context.Context, desc orlop.Descriptor, push func() (mounted bool, err error),
 ) (mounted bool, err error) {
 	for {
 		p, mine := b.begin(desc)
 		if mine {
-			mounted, err = b.push(ctx, repo, from, desc, content)
+			mounted, err = b.inSlot(ctx, push)
 			b.end(p, err)
 			return mounted, err
 		}
@@ -150,21 +172,18 @@ func (b *bulkTarget) end(p *bulkPush, err error) {
 	close(p.done)
 }
 
-func (b *bulkTarget) push(
-	ctx context.Context, repo, from string, desc orlop.Descriptor, content io.Reader,
-) (mounted bool, err error) {
-	if b.slots != nil {
-		select {
-		case b.slots <- struct{}{}:
-			defer func() { <-b.slots }()
-		case <-ctx.Done():
-			return false, ctx.Err()
-		}
+// inSlot runs push while not too many others run.
+func (b *bulkTarget) inSlot(ctx context.Context, push func() (bool, error)) (mounted bool, err error) {
+	if b.slots == nil {
+		return push()
 	}
-	if m, ok := b.Target.(orlop.MountPusher); ok {
-		return m.PushOrMount(ctx, repo, from, desc, content)
+	select {
+	case b.slots <- struct{}{}:
+		defer func() { <-b.slots }()
+		return push()
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
-	return false, b.Target.PushBlob(ctx, repo, desc, content)
 }
 
 // PushManifestDigest needs an orlop.DigestPusher below.
