@@ -157,11 +157,22 @@ func (w *tarWriter) write(name string, size int64, content func(io.Writer) error
 	defer w.mu.Unlock()
 	_, there := w.tar.files[name] // another wrote it meanwhile
 	if err != nil || there {
-		w.free = append(w.free, p)
+		w.release(p)
 		return full(err)
 	}
 	w.tar.files[name] = section{start, size}
 	return nil
+}
+
+// release frees a place. If it is the last one its bytes are given back: the
+// disk may be full. w.mu must be held.
+func (w *tarWriter) release(p place) {
+	if p.offset+p.size != w.end {
+		w.free = append(w.free, p)
+		return
+	}
+	w.end = p.offset
+	_ = w.tar.f.Truncate(w.end) // commit does it again
 }
 
 // reserve finds a place for an entry.
