@@ -8,16 +8,34 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
 )
 
-// The test binary plays another process: save DIR keeps a token under umask 0.
+// The test binary plays another process: save DIR keeps a token under umask 0,
+// upload DIR remembers an upload and ends.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "save" {
 		syscall.Umask(0)
 		NewTokens(os.Args[2], quiet).Save(key(1), token("https://reg.example", "x"))
 		os.Exit(0)
 	}
+	if len(os.Args) > 2 && os.Args[1] == "upload" {
+		NewUploads(os.Args[2], quiet).Save("reg.example", "a", digest.FromString("x"), "/1")
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
+}
+
+// TestUploadOfAProcessThatHasEnded is there for the next process.
+func TestUploadOfAProcessThatHasEnded(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), os.Args[0], "upload", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got := NewUploads(dir, quiet).Load("reg.example", "a", digest.FromString("x")); got != "/1" {
+		t.Errorf("Load = %q", got)
+	}
 }
 
 func TestUmask(t *testing.T) {

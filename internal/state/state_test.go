@@ -139,7 +139,7 @@ func TestUploads(t *testing.T) {
 	u := NewUploads(dir, quiet)
 	d := digest.FromString("x")
 	u.Save("reg.example", "a/b", d, "/v2/a/b/blobs/uploads/1?state=s")
-	if got := NewUploads(dir, quiet).Load("reg.example", "a/b", d); got != "/v2/a/b/blobs/uploads/1?state=s" {
+	if got := u.Load("reg.example", "a/b", d); got != "/v2/a/b/blobs/uploads/1?state=s" {
 		t.Errorf("Load = %q", got)
 	}
 	for _, other := range [][2]string{{"reg.example", "a/c"}, {"reg2.example", "a/b"}, {"reg.example\na", "b"}} {
@@ -150,6 +150,30 @@ func TestUploads(t *testing.T) {
 	u.Save("reg.example", "a/b", d, "")
 	if got := u.Load("reg.example", "a/b", d); got != "" {
 		t.Errorf("after it was forgotten: %q", got)
+	}
+}
+
+// An upload that is under way is no other's, and what another does leaves it.
+func TestUploadsOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	d := digest.FromString("x")
+	u, other := NewUploads(dir, quiet), NewUploads(dir, quiet) // files opened twice lock each other out
+	u.Save("reg.example", "a/b", d, "/1")
+	if got := other.Load("reg.example", "a/b", d); got != "" {
+		t.Errorf("Load of an upload that is under way = %q", got)
+	}
+	other.Save("reg.example", "a/b", d, "/2")
+	if got := u.Load("reg.example", "a/b", d); got != "/1" {
+		t.Errorf("Load = %q", got)
+	}
+	u.Save("reg.example", "a/b", d, "")
+	other.Save("reg.example", "a/b", d, "/2")
+	if got := other.Load("reg.example", "a/b", d); got != "/2" {
+		t.Errorf("after it was forgotten: %q", got)
+	}
+	other.Save("reg.example", "a/b", d, "")
+	if got := files(t, filepath.Join(dir, "uploads")); len(got) != 0 {
+		t.Errorf("left are %v", got)
 	}
 }
 
