@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orlop/orlop"
 )
@@ -42,25 +43,41 @@ func (o *referrersOptions) wants(artifactType string) bool {
 // collectReferrers finds the blobs of what refers to the manifests collected so
 // far.
 func (c *collector) collectReferrers(ctx context.Context, o *referrersOptions) error {
-	var nodes []node
-	for _, subject := range slices.Clone(c.manifests) {
-		for d, err := range c.from.Referrers(ctx, c.from.repo, subject.Digest, "") {
-			if err != nil {
-				return c.from.aboutRef(c.from.digested(subject.Digest), err)
-			}
-			if len(nodes) > maxManifests {
-				return fmt.Errorf("%w: %s has more than %d referrers", errManyManifests, c.from.typed, maxManifests)
-			}
-			if o.wants(d.ArtifactType) {
-				nodes = append(nodes, node{desc: d, anyType: true, dir: referrerDir(d.Digest)})
-			}
-		}
+	found := make([][]node, len(c.manifests))
+	g, listing := errgroup.WithContext(ctx)
+	g.SetLimit(manifestsAtOnce)
+	for i, subject := range c.manifests {
+		g.Go(func() (err error) {
+			found[i], err = c.referrers(listing, subject.Digest, o)
+			return err
+		})
 	}
-	nodes, err := c.unseen(nodes)
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	nodes, err := c.unseen(slices.Concat(found...))
 	if err != nil {
 		return err
 	}
 	return c.walk(ctx, nodes)
+}
+
+func (c *collector) referrers(ctx context.Context, subject digest.Digest, o *referrersOptions) ([]node, error) {
+	var nodes []node
+	for d, err := range c.from.Referrers(ctx, c.from.repo, subject, "") {
+		if err != nil {
+			return nil, c.from.aboutRef(c.from.digested(subject), err)
+		}
+		if !o.wants(d.ArtifactType) {
+			continue
+		}
+		if len(nodes) == maxManifests {
+			return nil, fmt.Errorf("%w: %s has more than %d referrers", errManyManifests, c.from.typed, maxManifests)
+		}
+		d = orlop.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size} // annotations may be large
+		nodes = append(nodes, node{desc: d, anyType: true, dir: referrerDir(d.Digest)})
+	}
+	return nodes, nil
 }
 
 // referrerDir is the folder of a referrer. No title in the artifact can lead

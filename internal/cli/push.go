@@ -175,8 +175,7 @@ func uploads(p *output.Progress, src *files.Source, root orlop.Descriptor, tagge
 		d := e.Descriptor
 		switch {
 		case e.Kind == orlop.Exists && src.Sent(d.Digest): // while it was packed
-			p.Event("Uploading", d)
-			p.Event("Uploaded", d)
+			p.Start("Uploading", d).Done("Uploaded")
 		case e.Kind == orlop.Exists && d.Digest == root.Digest && tagged: // the tag is what is new
 		default:
 			moved.event(e)
