@@ -20,6 +20,8 @@ type connection struct {
 	// foreign is a registry that the user did not name, a mirror: the flags are
 	// not about it.
 	foreign bool
+	// mirror is one that others stand behind: it is not waited for.
+	mirror bool
 	// insecure is what registries.conf says: any certificate will do, and
 	// plainHTTP if nothing else is spoken there.
 	insecure, plainHTTP bool
@@ -38,17 +40,17 @@ func (o *remoteOptions) registryOf(env *Env, c *commonOptions, p parsedRef, mirr
 	if err != nil {
 		return nil, err
 	}
-	route, err := route(env, p)
+	r, err := route(env, p)
 	if err != nil {
 		return nil, err
 	}
-	if route == nil {
+	if r == nil {
 		return o.open(env, c, p.host, cred)
 	}
 	open := func(ctx context.Context, s registries.Source) (registries.Endpoint, error) {
 		return o.openSource(ctx, env, c, s, connection{host: p.host, cred: cred})
 	}
-	return registries.NewRegistry(route, mirrors, open, c.logger(env)), nil
+	return registries.NewRegistry(r, mirrors, open, c.logger(env)), nil
 }
 
 // route returns what registries.conf says of a reference, nil if it says
@@ -58,8 +60,8 @@ func route(env *Env, p parsedRef) (*registries.Route, error) {
 	if err != nil {
 		return nil, withHint(err, "mend the file, or do without: CONTAINERS_REGISTRIES_CONF=%s", os.DevNull)
 	}
-	route, err := conf.Route(p.host, p.repo, p.reference)
-	return route, withHint(err, "who set up this machine has forbidden it there")
+	r, err := conf.Route(p.host, p.repo, p.reference)
+	return r, withHint(err, "who set up this machine has forbidden it there")
 }
 
 // openSource opens a source of registries.conf. The flags, and what they give
@@ -67,14 +69,12 @@ func route(env *Env, p parsedRef) (*registries.Route, error) {
 func (o *remoteOptions) openSource(
 	ctx context.Context, env *Env, c *commonOptions, s registries.Source, named connection,
 ) (*remote.Registry, error) {
-	conn := named
-	conn.insecure = s.Insecure
-	if s.Host != named.host {
-		cred, err := o.storedCredential(s.Repo)
-		if err != nil {
+	conn := connection{host: s.Host, cred: named.cred, foreign: s.Host != named.host, mirror: s.Mirror, insecure: s.Insecure}
+	if conn.foreign || !o.givesCredential() {
+		var err error
+		if conn.cred, err = o.storedCredential(s.Repo); err != nil {
 			return nil, err
 		}
-		conn = connection{host: s.Host, cred: cred, foreign: true, insecure: s.Insecure}
 	}
 	if s.Insecure {
 		conn.plainHTTP = !o.speaksTLS(ctx, env, conn)
@@ -120,7 +120,7 @@ func (o *remoteOptions) connect(env *Env, c *commonOptions, conn connection) (*r
 		Credential:   conn.cred,
 		UserAgent:    "orlop/" + env.Version,
 		ReferrersTag: o.referrersTag,
-		Retry:        o.retry(),
+		Retry:        o.retry(conn),
 		Warn:         func(text string) { warnings.Line("WARNING: from %s: %s", conn.host, text) },
 		Log:          c.logger(env),
 	}

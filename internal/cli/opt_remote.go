@@ -90,9 +90,13 @@ func (o *remoteOptions) validate() error {
 }
 
 // retry returns the options of trying again that the flags ask for.
-func (o *remoteOptions) retry() remote.RetryOptions {
+func (o *remoteOptions) retry(conn connection) remote.RetryOptions {
+	again := o.retries
+	if conn.mirror {
+		again = min(again, 1)
+	}
 	return remote.RetryOptions{
-		Attempts:      o.retries + 1,
+		Attempts:      again + 1,
 		MaxRetryAfter: max(o.maxRetryAfter, 1), // 0 would be the default
 	}
 }
