@@ -232,7 +232,7 @@ func pullFailure(t *target, err error) error {
 	case errors.Is(err, files.ErrExists):
 		return withHint(err, "leave out --keep-old-files, or choose another directory by --output")
 	case errors.Is(err, errSameName):
-		return withHint(err, "choose one platform by --platform")
+		return withHint(err, "choose one platform by --platform, or other names by --as")
 	case errors.Is(err, errUnverified):
 		return err
 	case errors.Is(err, orlop.ErrDamaged):
