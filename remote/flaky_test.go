@@ -86,7 +86,7 @@ func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.registry.ServeHTTP(w, r)
 }
 
-// graph makes an index of two images with layers of several sizes.
+// graph makes an index of an image with layers of several sizes.
 func graph(t *testing.T) (*memory.Registry, orlop.Descriptor) {
 	t.Helper()
 	m := memory.New()
@@ -110,13 +110,11 @@ func graph(t *testing.T) (*memory.Registry, orlop.Descriptor) {
 		return desc
 	}
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
-	for i := range 2 {
-		image := ocispec.Manifest{
-			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: blob(100 + i),
-			Layers: []orlop.Descriptor{blob(80<<10 + i), blob(1500<<10 + i)},
-		}
-		index.Manifests = append(index.Manifests, manifest(image, image.MediaType))
+	image := ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: blob(100),
+		Layers: []orlop.Descriptor{blob(80 << 10), blob(1500 << 10)},
 	}
+	index.Manifests = []orlop.Descriptor{manifest(image, image.MediaType)}
 	return m, manifest(index, index.MediaType, "v1")
 }
 
