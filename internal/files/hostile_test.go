@@ -55,6 +55,48 @@ func TestSwapRace(t *testing.T) {
 	}
 }
 
+// The same with what is being unpacked, in our folder.
+func TestSwapRaceWhileUnpacking(t *testing.T) {
+	b := newBox(t, TargetOptions{})
+	b.symlink(t, "../../outside", "out/link")
+	link := filepath.Join(b.dir, "out", "link")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			subs, _ := filepath.Glob(filepath.Join(b.dir, "out", ".orlop-*.tmp", "sub"))
+			for range 100 {
+				for _, sub := range subs {
+					unix.Renameat2(unix.AT_FDCWD, sub, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
+				}
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	all := []testEntry{dir("d"), dir("d/sub")}
+	for i := range 10 {
+		all = append(all, reg(fmt.Sprintf("d/sub/f%d", i), "x"), reg(fmt.Sprintf("d/f%d", i), "x"), dir(fmt.Sprintf("d/sub/g%d", i)),
+			symlink(fmt.Sprintf("d/sub/l%d", i), "f0"), hardlink(fmt.Sprintf("d/sub/h%d", i), "d/sub/f0"))
+	}
+	packed := archive(t, all...)
+	done := 0
+	for range 200 {
+		if b.unpack(t, packed) == nil {
+			done++
+		}
+	}
+	close(stop)
+	wg.Wait()
+	t.Logf("%d of 200 succeeded", done)
+	if left, err := os.ReadDir(filepath.Join(b.dir, "outside")); err != nil || len(left) != 1 {
+		t.Errorf("outside: %v, %v", left, err)
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	b := newBox(t, TargetOptions{})
 	disk := filepath.Join(b.dir, "disk")

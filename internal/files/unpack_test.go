@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -98,22 +99,24 @@ func (b box) unpack(t *testing.T, content string) error {
 
 func TestPackAndUnpack(t *testing.T) {
 	makeTree(t)
-	s := load(t, LoadOptions{}, Arg{"tree", ""})
-	b := newBox(t, TargetOptions{})
-	layer := s.Layers()[0]
-	for round := range 2 { // into nothing, and over itself
-		_, err := b.target.Restore(t.Context(), "tree", layer, func(ctx context.Context, off int64) (io.ReadCloser, error) {
-			return s.OpenBlob(ctx, "", layer.Digest, off, -1)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.wantTree(t, map[string]string{
-			"out/tree": "", "out/tree/a": "", "out/tree/a/deep": "", "out/tree/a/deep/x": "xx", "out/tree/a/link": "-> ../b.txt",
-			"out/tree/a-b": "", "out/tree/b.txt": "b", "out/tree/empty": "",
-		})
-		if round == 0 {
-			checkModes(t, filepath.Join(b.dir, "out", "tree"))
+	for _, compression := range []string{Gzip, Zstd, None} {
+		s := load(t, LoadOptions{Compression: compression}, Arg{"tree", ""})
+		b := newBox(t, TargetOptions{})
+		layer := s.Layers()[0]
+		for round := range 2 { // into nothing, and over itself
+			_, err := b.target.Restore(t.Context(), "tree", layer, func(ctx context.Context, off int64) (io.ReadCloser, error) {
+				return s.OpenBlob(ctx, "", layer.Digest, off, -1)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.wantTree(t, map[string]string{
+				"out/tree": "", "out/tree/a": "", "out/tree/a/deep": "", "out/tree/a/deep/x": "xx", "out/tree/a/link": "-> ../b.txt",
+				"out/tree/a-b": "", "out/tree/b.txt": "b", "out/tree/empty": "",
+			})
+			if round == 0 {
+				checkModes(t, filepath.Join(b.dir, "out", "tree"))
+			}
 		}
 	}
 }
@@ -177,8 +180,10 @@ func TestEvilArchives(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBox(t, TargetOptions{})
 			b.write(t, "out/d/mine", "mine")
-			if err := b.unpack(t, archive(t, entries...)); err == nil {
-				t.Error("the archive was accepted")
+			for _, compression := range []string{Gzip, Zstd, None} {
+				if err := b.unpack(t, string(compress(t, compression, tarOf(t, entries...)))); err == nil {
+					t.Error("the archive was accepted")
+				}
 			}
 			b.wantTree(t, map[string]string{"out/d": "", "out/d/mine": "mine"})
 			if info, _ := os.Stat(filepath.Join(b.dir, "outside/secret")); info.Mode().Perm() != 0o644 {
@@ -212,6 +217,26 @@ func TestHarmlessEntries(t *testing.T) {
 		}
 	}
 	os.Chmod(filepath.Join(b.dir, "out/d/closed"), 0o755)
+}
+
+// Entries of one name replace each other in their order, though files are
+// written several at once.
+func TestLastEntryWins(t *testing.T) {
+	large := strings.Repeat("x", maxAhead+1)
+	var all []testEntry
+	want := map[string]string{"out/d": ""}
+	for i := range 100 {
+		name := fmt.Sprintf("d/f%02d", i)
+		all = append(all, reg(name, "first"), reg(name, large), symlink(name, "absent"), reg(name, "fourth"), reg("d/other", name), hardlink(name, "d/other"),
+			reg(name, "last"), hardlink("d/hard", name))
+		want["out/"+name] = "last"
+	}
+	want["out/d/other"], want["out/d/hard"] = "d/f99", "last"
+	b := newBox(t, TargetOptions{})
+	if err := b.unpack(t, archive(t, all...)); err != nil {
+		t.Fatal(err)
+	}
+	b.wantTree(t, want)
 }
 
 func TestPreserveModes(t *testing.T) {
@@ -350,8 +375,10 @@ func sparseTar(size int64) string {
 
 func TestBrokenArchives(t *testing.T) {
 	good := archive(t, dir("d"), reg("d/f", strings.Repeat("content", 1000)))
+	frame := string(compress(t, Zstd, tarOf(t, dir("d"), reg("d/f", strings.Repeat("content", 1000)))))
 	for name, content := range map[string]string{
-		"not gzip": "plain", "empty": "", "cut gzip": good[:len(good)-20], "gzip of nonsense": gzipped("nonsense, " + strings.Repeat("x", 1000)),
+		"not gzip": "plain", "empty": "", "cut gzip": good[:len(good)-20], "cut zstd": frame[:len(frame)-20], "only magic": frame[:4], "a byte": "\x1f",
+		"gzip of nonsense": gzipped("nonsense, " + strings.Repeat("x", 1000)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBox(t, TargetOptions{})
