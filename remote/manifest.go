@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orlop/orlop"
 )
@@ -121,7 +122,7 @@ func mediaType(resp *http.Response) string {
 
 // PushManifest implements orlop.Writer. All tags are set at once if the registry
 // knows the tag parameter of the specification's draft; if not, the first is set
-// with the manifest and the others after it, one request each, and after an
+// with the manifest and the others after it, a request each, and after an
 // error some may be set. A manifest type that this library does not know is sent
 // as it is.
 func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw []byte, tags ...string) (orlop.Descriptor, error) {
@@ -182,9 +183,28 @@ func (r *Registry) putTags(ctx context.Context, repo string, desc orlop.Descript
 		if byDigest && len(left) > 0 {
 			return false, orlop.ErrUnsupported.With("the registry cannot tag a manifest of " + string(desc.Digest.Algorithm()))
 		}
+		if len(set) == 0 {
+			return indexed, r.putEachTag(ctx, repo, desc, raw, left)
+		}
 		references = left
 	}
 	return indexed, nil
+}
+
+// tagsAtOnce is how many tags are set at once where each needs a request.
+const tagsAtOnce = 8
+
+// putEachTag gives a manifest tags at a registry that takes one a request.
+func (r *Registry) putEachTag(ctx context.Context, repo string, desc orlop.Descriptor, raw []byte, tags []string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(tagsAtOnce)
+	for _, tag := range tags {
+		g.Go(func() error {
+			_, _, err := r.putManifest(ctx, repo, tag, nil, desc, raw, nil)
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 // putManifest stores a manifest under one reference, and more tags if the
