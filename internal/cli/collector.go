@@ -18,7 +18,7 @@ import (
 const (
 	maxDepth         = 64       // of indexes in indexes
 	maxManifests     = 10_000   // in all
-	maxManifestBytes = 64 << 20 // of all manifests together
+	maxManifestBytes = 32 << 20 // of all manifests together
 	manifestsAtOnce  = 8
 )
 

@@ -284,7 +284,7 @@ func TestPullToStdout(t *testing.T) {
 func TestPullHugeManifests(t *testing.T) {
 	c := newCollector(&target{typed: "x"}, output.NewProgress(output.ProgressOptions{}))
 	c.bytes = maxManifestBytes
-	if _, err := c.add(node{}, orlop.Manifest{Raw: []byte("{}")}); err == nil || !strings.Contains(err.Error(), "more than 64 MiB") {
+	if _, err := c.add(node{}, orlop.Manifest{Raw: []byte("{}")}); err == nil || !strings.Contains(err.Error(), "more than 32 MiB") {
 		t.Errorf("got %v", err)
 	}
 }
