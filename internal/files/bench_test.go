@@ -153,6 +153,40 @@ func BenchmarkRestoreMany(b *testing.B) {
 	}
 }
 
+// BenchmarkPullMany writes 2,000 files of 10 KiB.
+func BenchmarkPullMany(b *testing.B) {
+	args := makeMany(b)
+	s, err := Load(b.Context(), args, LoadOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for b.Loop() {
+		b.StopTimer()
+		out := b.TempDir()
+		b.StartTimer()
+		target, err := OpenTarget(out, TargetOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		var g errgroup.Group
+		g.SetLimit(8)
+		for i, l := range s.Layers() {
+			content := bytes.Repeat([]byte(fmt.Sprintf("%05d", i)), 2048)
+			g.Go(func() error {
+				_, err := target.Restore(b.Context(), l.Annotations[ocispec.AnnotationTitle], l, func(context.Context, int64) (io.ReadCloser, error) {
+					return io.NopCloser(bytes.NewReader(content)), nil
+				})
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		target.Close()
+	}
+}
+
 func makeMany(b *testing.B) []Arg {
 	b.Helper()
 	b.Chdir(b.TempDir())

@@ -3,8 +3,10 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +131,33 @@ func TestFullDisk(t *testing.T) {
 	small := strings.Repeat("x", 900<<10)
 	if _, err := target.Restore(t.Context(), "f", describeString(small), serve(small, nil)); err != nil {
 		t.Errorf("after the failures: %v", err)
+	}
+}
+
+func TestFullDiskWhilePacking(t *testing.T) {
+	inDir(t, map[string]string{"disk/": ""})
+	if err := syscall.Mount("tmpfs", "disk", "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount("disk", 0) })
+	os.Mkdir("tree", 0o755)
+	random := make([]byte, 2<<20)
+	rand.NewChaCha8([32]byte{}).Read(random)
+	if err := os.WriteFile("tree/f", random, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []LoadOptions{{}, {Compression: None}, {Stdin: bytes.NewReader(random)}} {
+		o.TempDir = "disk"
+		arg := Arg{"tree", ""}
+		if o.Stdin != nil {
+			arg.Path = "-"
+		}
+		if _, err := Load(t.Context(), []Arg{arg}, o); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%+v: %v", o, err)
+		}
+		if left, err := os.ReadDir("disk"); err != nil || len(left) > 0 {
+			t.Errorf("left: %v, %v", left, err)
+		}
 	}
 }
 
