@@ -23,7 +23,7 @@ type manifestPushOptions struct {
 	distributionOptions
 	descriptorOptions
 	mediaType   string
-	concurrency int // accepted as before; one request sets all tags where the registry allows it
+	concurrency int // accepted for ORAS: tags are set together
 
 	target, file string
 }
@@ -63,7 +63,7 @@ Push to the OCI image layout directory layout-dir:
 	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.distributionOptions, &opts.descriptorOptions)
 	fs := cmd.Flags()
 	fs.StringVar(&opts.mediaType, "media-type", "", "media type of the manifest (default what it says itself)")
-	fs.IntVar(&opts.concurrency, "concurrency", 5, "tags to set at once")
+	fs.IntVar(&opts.concurrency, "concurrency", 5, "no effect: the tags are set together")
 	return cmd
 }
 

@@ -55,13 +55,19 @@ type tagList struct {
 }
 
 // digestTag is the form of tags that keep referrers where a registry has no
-// API for them (distribution-spec, "Referrers Tag Schema").
-var digestTag = regexp.MustCompile(`^(sha256-[0-9a-f]{64}|sha512-[0-9a-f]{128})$`)
+// API for them (distribution-spec, "Referrers Tag Schema"). That of a SHA-512
+// may be cut.
+var digestTag = regexp.MustCompile(`^(sha256-[0-9a-f]{64}|sha512-([0-9a-f]{64}){1,2})$`)
 
 func runRepoTags(ctx context.Context, env *Env, opts *repoTagsOptions) error {
 	t, err := opts.open(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
+	}
+	if t.reference != "" {
+		if err := t.needReference(); err != nil {
+			return err
+		}
 	}
 	out := opts.text(env)
 	list := tagList{Tags: []string{}}

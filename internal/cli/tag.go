@@ -46,15 +46,10 @@ Tag a manifest in the OCI image layout directory layout-dir:
 			return runTag(cmd.Context(), env, &opts)
 		},
 	}
-	opts.use(cmd)
+	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.formatOptions)
+	cmd.Flags().IntVar(&opts.concurrency, "concurrency", 5, "tags to remove at once; new ones are set together")
 	cmd.Flags().BoolVar(&opts.remove, "remove", false, "remove the tags, as untag does")
 	return cmd
-}
-
-// use gives a command the flags of tag and untag.
-func (o *tagOptions) use(cmd *cobra.Command) {
-	useGroups(cmd, &o.commonOptions, &o.targetOptions, &o.formatOptions)
-	cmd.Flags().IntVar(&o.concurrency, "concurrency", 5, "tags at once, where the registry takes one a request")
 }
 
 func runTag(ctx context.Context, env *Env, opts *tagOptions) error {

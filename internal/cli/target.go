@@ -128,12 +128,15 @@ func (t *target) digested(d digest.Digest) string { return t.base + "@" + string
 // String is the target for people: "[registry] localhost:5000/hello:v1".
 func (t *target) String() string { return "[" + t.kind + "] " + t.typed }
 
-// needReference demands a tag or digest.
+// needReference demands one tag or digest.
 func (t *target) needReference() error {
-	if t.reference != "" {
-		return nil
+	switch {
+	case t.reference == "":
+		return withHint(usagef("%q: no tag or digest specified", t.base), "name it as %[1]s:TAG or %[1]s@DIGEST", t.base)
+	case len(t.tags) > 1:
+		return withHint(usagef("%q: several tags are specified where one is meant", t.base), "name one of %s", strings.Join(t.tags, ", "))
 	}
-	return withHint(usagef("%q: no tag or digest specified", t.base), "name it as %[1]s:TAG or %[1]s@DIGEST", t.base)
+	return nil
 }
 
 // manifest reads the manifest that the target names. From an index it takes

@@ -34,7 +34,8 @@ Remove a tag from the OCI image layout directory layout-dir:
 			return runUntag(cmd.Context(), env, &opts)
 		},
 	}
-	opts.use(cmd)
+	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.formatOptions)
+	cmd.Flags().IntVar(&opts.concurrency, "concurrency", 5, "tags to remove at once")
 	return cmd
 }
 
