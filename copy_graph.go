@@ -4,18 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
-)
-
-// Bounds on what a hostile source can make Copy hold.
-const (
-	maxDepth = 64       // of indexes in indexes
-	maxHeld  = 64 << 20 // bytes of indexes, and of other manifests, whose parts are being copied
 )
 
 // node is a blob or manifest that is copied once, however often it is referred
@@ -123,35 +116,6 @@ func (c *copier) copyTree(ctx context.Context, desc Descriptor, m *Manifest, the
 	return err
 }
 
-// doubt forgets the parts of a manifest that the destination said it had: they
-// are to be looked for again, and manifests among them sent again. It tells
-// whether there are any.
-func (c *copier) doubt(info ManifestInfo) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	found := false
-	forget := func(key nodeKey) {
-		if n := c.nodes[key]; n != nil && n.there { // it is done, since the caller waited for it
-			delete(c.nodes, key)
-			c.doubted[key] = key.manifest
-			found = true
-		}
-	}
-	for blob := range info.Blobs() {
-		forget(nodeKey{blob.Digest, false})
-	}
-	for _, child := range info.Children {
-		forget(nodeKey{child.Digest, true})
-	}
-	return found
-}
-
-func (c *copier) isDoubted(key nodeKey) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.doubted[key]
-}
-
 // trust takes a manifest that the destination has for whole, and only sets its
 // tags. It is not done if the destination then says that parts are missing.
 func (c *copier) trust(
@@ -217,109 +181,4 @@ func (c *copier) each(
 		return err
 	}
 	return ctx.Err()
-}
-
-// visit counts what a manifest refers to, and notes the manifest for its
-// referrers.
-func (c *copier) visit(desc Descriptor, info ManifestInfo) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.o.Referrers {
-		c.fresh = append(c.fresh, Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size})
-	}
-	return c.add(desc, 1+len(info.Layers)+len(info.Children))
-}
-
-// add counts references. c.mu must be held.
-func (c *copier) add(desc Descriptor, n int) error {
-	c.count += n
-	if c.count > c.o.MaxNodes {
-		return tooLarge(desc, "more than %d references", c.o.MaxNodes)
-	}
-	return nil
-}
-
-func tooLarge(desc Descriptor, format string, bound int) error {
-	return &CopyError{"read manifest", Source, desc, fmt.Errorf("%w: "+format, ErrTooLarge, bound)}
-}
-
-// hold accounts for a manifest that will be in memory until release. One that
-// refers to no manifests, and so waits for none, waits for its turn.
-func (c *copier) hold(ctx context.Context, desc Descriptor) (release func(), err error) {
-	if desc.Size > MaxManifestSize {
-		return nil, tooLarge(desc, "a manifest of more than %d bytes", MaxManifestSize)
-	}
-	if IsManifest(desc.MediaType) && !IsIndex(desc.MediaType) {
-		size := max(desc.Size, 0) // a listing may say anything
-		return func() { c.leaves.Release(size) }, c.leaves.Acquire(ctx, size)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.held+desc.Size > maxHeld {
-		return nil, tooLarge(desc, "indexes of %d bytes", maxHeld)
-	}
-	c.held += desc.Size
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.held -= desc.Size
-	}, nil
-}
-
-// hasManifest asks the destination for a manifest, unless it is to be sent
-// anyway.
-func (c *copier) hasManifest(ctx context.Context, desc Descriptor) (there bool, err error) {
-	if c.o.Force || c.isDoubted(nodeKey{desc.Digest, true}) {
-		return false, nil
-	}
-	err = c.gate.pass(ctx, 0, func() error {
-		_, err := c.dst.Resolve(ctx, c.dstRepo, string(desc.Digest))
-		return err
-	})
-	switch {
-	case err == nil:
-		return true, nil
-	case absent(err):
-		return false, nil
-	}
-	return false, &CopyError{"look for manifest", Destination, desc, err}
-}
-
-func (c *copier) readManifest(ctx context.Context, desc Descriptor) (*Manifest, error) {
-	var m Manifest
-	err := c.gate.pass(ctx, desc.Size, func() (err error) {
-		m, err = c.src.Manifest(ctx, c.srcRepo, string(desc.Digest))
-		return err
-	})
-	if err != nil {
-		return nil, &CopyError{"read manifest", Source, desc, err}
-	}
-	return &m, c.checkManifest(desc, m)
-}
-
-// pushManifest stores a manifest whose parts are there.
-func (c *copier) pushManifest(ctx context.Context, desc Descriptor, mediaType string, raw []byte, tags []string) error {
-	c.event(Started, desc, 0)
-	if err := c.gate.pass(ctx, desc.Size, func() error { return c.put(ctx, desc, mediaType, raw, tags) }); err != nil {
-		return &CopyError{"push manifest", Destination, desc, err}
-	}
-	c.event(Bytes, desc, desc.Size)
-	c.event(Done, desc, desc.Size)
-	return nil
-}
-
-func (c *copier) put(ctx context.Context, desc Descriptor, mediaType string, raw []byte, tags []string) error {
-	var stored Descriptor
-	var err error
-	if desc.Digest.Algorithm() == digest.Canonical {
-		stored, err = c.dst.PushManifest(ctx, c.dstRepo, mediaType, raw, tags...)
-	} else if pusher, ok := c.dst.(DigestPusher); ok {
-		stored, err = pusher.PushManifestDigest(ctx, c.dstRepo, mediaType, desc.Digest, raw, tags...)
-	} else {
-		return ErrUnsupported.With("it stores manifests by SHA-256 only")
-	}
-	if err == nil && stored.Digest != desc.Digest {
-		return fmt.Errorf("the manifest was stored as %s", stored.Digest)
-	}
-	return err
 }

@@ -2,6 +2,7 @@ package orlop_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -125,4 +126,27 @@ func TestCopySameContentOnce(t *testing.T) {
 	if n := dst.calls.Load(); n != 2 {
 		t.Errorf("%d things sent, want a blob and a manifest", n)
 	}
+}
+
+// Many manifests share a blob that the destination was wrong to say it has.
+func TestCopyDoubtsAtOnce(t *testing.T) {
+	src, dst := newSpy(), newSpy()
+	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex}
+	index.SchemaVersion = 2
+	for i := range 20 {
+		desc := pushImage(t, src, "from", fmt.Sprint("image ", i), nil)
+		desc.Annotations = nil
+		index.Manifests = append(index.Manifests, desc)
+	}
+	pushJSON(t, src, "from", index.MediaType, index, "v1")
+	shared := pushBlob(t, dst, "to", []byte("shared by all"))
+	var once sync.Once
+	dst.put = func([]byte) (err error) {
+		once.Do(func() { err = dst.DeleteBlob(t.Context(), "to", shared.Digest) })
+		return err
+	}
+	if _, err := orlop.Copy(t.Context(), dst, "to", src, "from", "v1", orlop.CopyOptions{Tags: []string{"v1"}}); err != nil {
+		t.Fatal(err)
+	}
+	wantGraph(t, dst, "to", "v1")
 }
