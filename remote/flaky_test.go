@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -118,6 +119,32 @@ func graph(t *testing.T) (*memory.Registry, orlop.Descriptor) {
 	return m, manifest(index, index.MediaType, "v1")
 }
 
+// stream uploads content of unknown size in chunks, and reads it back.
+func stream(t *testing.T, r *remote.Registry, repo string, content []byte) error {
+	t.Helper()
+	w, err := r.Upload(t.Context(), repo, "")
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if _, err := w.Write(content); err != nil {
+		return err
+	}
+	desc, err := w.Commit(t.Context(), digest.FromBytes(content))
+	if err != nil {
+		return err
+	}
+	b, err := r.OpenBlob(t.Context(), repo, desc.Digest, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if got, err := io.ReadAll(b); err != nil || !bytes.Equal(got, content) {
+		return fmt.Errorf("%d bytes came back: %w", len(got), err)
+	}
+	return nil
+}
+
 // roundTrip copies the graph to a registry and back, and says what has failed.
 // What has not failed must be right.
 func roundTrip(t *testing.T, r *remote.Registry, repo string, from *memory.Registry, root orlop.Descriptor) error {
@@ -134,7 +161,7 @@ func roundTrip(t *testing.T, r *remote.Registry, repo string, from *memory.Regis
 	if got.Digest != root.Digest {
 		t.Errorf("%s came back instead of %s", got.Digest, root.Digest)
 	}
-	return nil
+	return stream(t, r, repo, noise(25_000))
 }
 
 // TestEveryRequestMayFail lets every request fail in turn, in every way.
@@ -154,7 +181,7 @@ func TestEveryRequestMayFail(t *testing.T) {
 		f := &flaky{registry: proxy, fail: failures[fail], failing: failing}
 		front := httptest.NewServer(f)
 		defer front.Close()
-		r := open(t, strings.TrimPrefix(front.URL, "http://"), remote.Options{Credential: admin()})
+		r := open(t, strings.TrimPrefix(front.URL, "http://"), remote.Options{Credential: admin(), ChunkSize: 10_000})
 		runs++
 		err := roundTrip(t, r, "run"+strconv.Itoa(runs), from, root)
 		return f.n.Load(), err
