@@ -93,7 +93,9 @@ func (s *selection) choose(entries []orlop.Descriptor) error {
 		}
 	}
 	for _, w := range s.want {
-		if !slices.ContainsFunc(entries, func(d orlop.Descriptor) bool { return matchPlatform(w, d.Platform) }) {
+		if !slices.ContainsFunc(entries, func(d orlop.Descriptor) bool {
+			return d.Annotations[attestationOf] == "" && matchPlatform(w, d.Platform)
+		}) {
 			unmatched = append(unmatched, platformText(w))
 		}
 	}
