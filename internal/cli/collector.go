@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,9 @@ type collector struct {
 	parts     []part
 	seen      map[digest.Digest]bool // of manifests
 	bytes     int64                  // of manifests
-	otherType string                 // of a manifest that was left out, "" if none
-	matched   bool                   // a manifest was not left out
+	matched   bool                   // a manifest is of artifactType
+	leftOut   bool                   // another was left out
+	otherType string                 // the type of that one
 }
 
 // part is a blob of an artifact.
@@ -83,11 +85,11 @@ func (c *collector) artifact() orlop.Descriptor {
 
 // checkType fails if manifests were left out and none is left.
 func (c *collector) checkType() error {
-	if c.matched || c.otherType == "" {
+	if c.matched || !c.leftOut {
 		return nil
 	}
 	return withHint(c.from.about(fmt.Errorf("%s has no artifact of the type %s", c.from.typed, c.artifactType)),
-		"it is of the type %s", c.otherType)
+		"it is of the type %s", cmp.Or(c.otherType, "none"))
 }
 
 // walk reads manifests level by level, so that those of an index are read
@@ -167,7 +169,7 @@ func (c *collector) wants(mediaType, artifactType string) bool {
 		c.matched = true
 		return true
 	}
-	c.otherType = artifactType
+	c.leftOut, c.otherType = true, artifactType
 	return false
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/internal/files"
-	"github.com/orlop/orlop/ref"
 )
 
 // stdinName is the file argument that stands for standard input.
@@ -107,32 +106,6 @@ func epoch(env *Env) (time.Time, error) {
 		return time.Time{}, usagef("SOURCE_DATE_EPOCH is no number of seconds: %q", text)
 	}
 	return time.Unix(seconds, 0), nil
-}
-
-// mountOptions name repositories that may hold blobs already.
-type mountOptions struct {
-	from []string
-}
-
-func (o *mountOptions) addFlags(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&o.from, "mount-from", nil, "`REPOSITORY` of the same registry to take blobs from rather than send them; may be repeated")
-}
-
-func (o *mountOptions) validate() error { return nil }
-
-// repositories returns the names to mount from, without the host of t.
-func (o *mountOptions) repositories(t *target) ([]string, error) {
-	if len(o.from) > 0 && t.kind != kindRegistry {
-		return nil, usagef("--mount-from is for a registry, and %s is an OCI image layout", t.base)
-	}
-	names := make([]string, len(o.from))
-	for i, name := range o.from {
-		names[i] = strings.TrimPrefix(name, t.host()+"/")
-		if err := ref.ValidateRepository(names[i]); err != nil {
-			return nil, &usageError{err: fmt.Errorf("--mount-from: %w", err)}
-		}
-	}
-	return names, nil
 }
 
 var errStdinTwice = errors.New("standard input cannot be a file and a password")
