@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/remote/auth"
 )
 
@@ -281,5 +283,22 @@ func TestBasicIsRemembered(t *testing.T) {
 	_ = resp.Body.Close()
 	if refused != 2 {
 		t.Error("what was learned without TLS is used with TLS")
+	}
+}
+
+// A wrong password is tried once, also where the token service is remembered.
+func TestWrongPasswordIsTriedOnce(t *testing.T) {
+	s, store := &service{scope: "repository:a:pull"}, &mapStore{}
+	resp, err := do(t, store.process(s, alice), nil, s.scope)
+	wantStatus(t, resp, err, http.StatusOK)
+	s.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+	for i := range 2 {
+		_, err = do(t, store.process(s, auth.Credential{Username: "alice", Password: "wrong"}), strings.NewReader("body"), s.scope)
+		if !errors.Is(err, orlop.ErrUnauthorized) || len(s.asked) != 2+i {
+			t.Errorf("%v after asking %q", err, s.asked)
+		}
 	}
 }

@@ -3,11 +3,14 @@ package auth
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+
+	"github.com/orlop/orlop"
 )
 
 // Options of a Transport.
@@ -69,6 +72,11 @@ type proof struct {
 	token    token  // if it is one of a token service
 	accepted bool   // the token service accepted the caller's credentials
 	fresh    bool   // made for this request
+
+	// Instead of a proof: why there is none, after asking the token service of a
+	// challenge that an earlier process has seen.
+	failed error
+	stale  Challenge
 }
 
 type proofKey struct{}
@@ -117,6 +125,11 @@ func (t *Transport) again(req *http.Request, resp *http.Response, want scopeSet,
 		return resp, nil // another token would be the same
 	}
 	t.learn(c)
+	if errors.Is(refused.failed, orlop.ErrUnauthorized) && sameService(c, refused.stale) {
+		discard(resp) // asking again could lock the account
+		closeBody(req)
+		return nil, refused.failed
+	}
 	p, err := t.prove(req.Context(), c, want, asked)
 	if err != nil {
 		discard(resp)
@@ -147,7 +160,7 @@ func (t *Transport) ahead(ctx context.Context, want scopeSet) (proof, error) {
 	p, err := t.prove(ctx, c, want, nil)
 	if err != nil && !seen && ctx.Err() == nil {
 		t.unlearn() // the registry may have another token service by now
-		return proof{}, nil
+		return proof{failed: err, stale: c}, nil
 	}
 	return p, err
 }
@@ -167,9 +180,14 @@ func (t *Transport) learn(c Challenge) {
 	old := t.challenge
 	t.challenge, t.seen = c, true
 	t.mu.Unlock()
-	if old.Scheme != c.Scheme || old.Params["realm"] != c.Params["realm"] || old.Params["service"] != c.Params["service"] {
+	if !sameService(old, c) {
 		t.memory.saveChallenge(c)
 	}
+}
+
+// sameService tells whether two challenges are answered alike.
+func sameService(a, b Challenge) bool {
+	return a.Scheme == b.Scheme && a.Params["realm"] == b.Params["realm"] && a.Params["service"] == b.Params["service"]
 }
 
 // unlearn drops a challenge of an earlier process.
