@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,11 +79,6 @@ func (o *indexUpdateOptions) complete() error {
 			return fmt.Errorf("--remove needs a digest: %w", err)
 		}
 	}
-	for _, tag := range o.tags {
-		if err := ref.ValidateTag(tag); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -96,7 +92,7 @@ func runIndexUpdate(ctx context.Context, env *Env, opts *indexUpdateOptions) err
 	if err != nil {
 		return err
 	}
-	if err := t.needReference(); err != nil {
+	if err := cmp.Or(t.needReference(), t.validateTags(opts.tags)); err != nil {
 		return err
 	}
 	if opts.indexOptions.output == "" {

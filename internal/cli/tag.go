@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
 
+	"github.com/orlop/orlop/layout"
 	"github.com/orlop/orlop/ref"
 	"github.com/orlop/orlop/remote/auth"
 )
@@ -53,14 +55,11 @@ Tag a manifest in the OCI image layout directory layout-dir:
 }
 
 func runTag(ctx context.Context, env *Env, opts *tagOptions) error {
-	if err := validateTags(opts.tags); err != nil {
-		return err
-	}
 	t, err := opts.open(env, &opts.commonOptions, opts.from)
 	if err != nil {
 		return err
 	}
-	if err := t.needReference(); err != nil {
+	if err := cmp.Or(t.needReference(), t.validateTags(opts.tags)); err != nil {
 		return err
 	}
 	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
@@ -82,9 +81,15 @@ func runTag(ctx context.Context, env *Env, opts *tagOptions) error {
 	return out.Err()
 }
 
-func validateTags(tags []string) error {
+// validateTags checks tags that are to be given to a manifest, or removed. An
+// image layout has its own rules.
+func (t *target) validateTags(tags []string) error {
+	validate := ref.ValidateTag
+	if t.kind == kindLayout {
+		validate = layout.ValidateName
+	}
 	for _, tag := range tags {
-		if err := ref.ValidateTag(tag); err != nil {
+		if err := validate(tag); err != nil {
 			return &usageError{err: err}
 		}
 	}

@@ -88,7 +88,7 @@ func tagsToRemove(t *target, tags []string) ([]string, error) {
 	case len(t.tags)+len(tags) == 0:
 		return nil, withHint(usagef("%q: no tag specified", t.base), "name the tags to remove as %s:TAG", t.base)
 	case len(tags) > 0:
-		return tags, validateTags(tags)
+		return tags, t.validateTags(tags)
 	}
 	return t.tags, nil
 }
