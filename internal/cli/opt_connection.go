@@ -45,7 +45,7 @@ func (o *remoteOptions) registryOf(env *Env, c *commonOptions, p parsedRef, mirr
 		return nil, err
 	}
 	if r == nil {
-		return o.open(env, c, p.host, cred)
+		return o.connect(env, c, connection{host: p.host, cred: cred})
 	}
 	open := func(ctx context.Context, s registries.Source) (registries.Endpoint, error) {
 		return o.openSource(ctx, env, c, s, connection{host: p.host, cred: cred})
@@ -102,8 +102,12 @@ func (o *remoteOptions) speaksTLS(ctx context.Context, env *Env, conn connection
 	return true
 }
 
-// open opens the registry at host with a credential.
+// open opens the registry at host with a credential, to manage it. Of
+// registries.conf only the blocks count.
 func (o *remoteOptions) open(env *Env, c *commonOptions, host string, cred auth.CredentialFunc) (*remote.Registry, error) {
+	if _, err := route(env, parsedRef{host: host}); err != nil {
+		return nil, err
+	}
 	return o.connect(env, c, connection{host: host, cred: cred})
 }
 
