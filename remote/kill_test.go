@@ -32,6 +32,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// servers start real registries and return their hosts.
+var servers = map[string]func(*testing.T) string{
+	"orlopd":       func(t *testing.T) string { return testenv.Start(t, testenv.Options{}).Address },
+	"distribution": distribution,
+}
+
 // fileStore remembers one upload in a file.
 type fileStore string
 
@@ -112,10 +118,7 @@ func (b *countingBody) Read(p []byte) (int, error) {
 
 // A push goes on with what a process has sent that was killed in the middle.
 func TestPushGoesOnAfterKill(t *testing.T) {
-	for name, start := range map[string]func(*testing.T) string{
-		"orlopd":       func(t *testing.T) string { return testenv.Start(t, testenv.Options{}).Address },
-		"distribution": distribution,
-	} {
+	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
 			host, store := start(t), fileStore(filepath.Join(t.TempDir(), "upload"))
 			runUntilHalf(t, "push-half", host, string(store))
@@ -192,7 +195,12 @@ func (m *mapUploads) Save(_, _ string, _ digest.Digest, id string) { m.id = id }
 
 // Whatever has become of an upload that is remembered, the blob arrives.
 func TestRememberedUploadOfNoUse(t *testing.T) {
-	host := testenv.Start(t, testenv.Options{}).Address
+	for name, start := range servers {
+		t.Run(name, func(t *testing.T) { rememberedUploadOfNoUse(t, start(t)) })
+	}
+}
+
+func rememberedUploadOfNoUse(t *testing.T, host string) {
 	r := open(t, host, remote.Options{Credential: admin()})
 	begin := func(t *testing.T, repo string, content []byte) string {
 		w, err := r.Upload(t.Context(), repo, "")

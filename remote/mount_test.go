@@ -12,7 +12,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop"
-	"github.com/orlop/orlop/internal/testenv"
 	"github.com/orlop/orlop/remote"
 )
 
@@ -29,10 +28,7 @@ func (u unread) Seek(int64, int) (int64, error) { return 0, nil }
 func TestPushOrMountAtServers(t *testing.T) {
 	content := noise(100 << 10)
 	desc := describe(content)
-	for name, start := range map[string]func(*testing.T) string{
-		"orlopd":       func(t *testing.T) string { return testenv.Start(t, testenv.Options{}).Address },
-		"distribution": distribution,
-	} {
+	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, start(t), remote.Options{Credential: admin()})
 			if err := r.PushBlob(t.Context(), "from", desc, bytes.NewReader(content)); err != nil {

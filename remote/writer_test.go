@@ -12,7 +12,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop"
-	"github.com/orlop/orlop/internal/testenv"
 	"github.com/orlop/orlop/remote"
 )
 
@@ -128,10 +127,7 @@ func TestUploadEndsWhileItHangs(t *testing.T) {
 
 // An upload of unknown size survives connections that are cut.
 func TestStreamedUploadResumes(t *testing.T) {
-	for name, start := range map[string]func(*testing.T) string{
-		"orlopd":       func(t *testing.T) string { return testenv.Start(t, testenv.Options{}).Address },
-		"distribution": distribution,
-	} {
+	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
 			host, content := start(t), noise(3<<20)
 			c := newCutter(t, host, 700_000, 0)
