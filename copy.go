@@ -21,7 +21,7 @@ type Target interface {
 // the manifest and gives it no tag.
 type CopyOptions struct {
 	// Tags are made to name the manifest at the destination when it is there
-	// whole.
+	// whole, and what refers to it, if that is copied.
 	Tags []string
 	// Concurrency is how many blobs and manifests are under way at once. 0 goes
 	// by their sizes: 32 of up to 1 MiB, fewer of larger ones, 5 of the largest.
@@ -144,10 +144,13 @@ func (c *copier) copy(ctx context.Context, reference string) (Descriptor, error)
 	if err := c.copyManifest(ctx, root.Descriptor, &root, 0); err != nil {
 		return Descriptor{}, err
 	}
-	if c.o.Referrers {
-		return root.Descriptor, c.copyReferrers(ctx)
+	if !c.o.Referrers {
+		return root.Descriptor, nil
 	}
-	return root.Descriptor, nil
+	if err := c.copyReferrers(ctx); err != nil {
+		return Descriptor{}, err
+	}
+	return root.Descriptor, c.tagLast(ctx, root)
 }
 
 // copier is one run of Copy.
@@ -162,6 +165,7 @@ type copier struct {
 	mounter          MountPusher // the destination, if it is one
 	checked          bool        // the destination checks blobs in this process
 	guess            guess
+	tags             []string // what is set with the root
 
 	leaves *semaphore.Weighted // bytes of the manifests in memory that are no indexes
 
@@ -187,13 +191,15 @@ func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOpt
 	if checker, ok := dst.(BlobChecker); ok {
 		c.checked = checker.ChecksBlobs()
 	}
-	if o.Referrers {
-		lister, ok := src.(Lister)
-		if !ok {
-			return nil, &CopyError{"list referrers", Source, Descriptor{}, ErrUnsupported}
-		}
-		c.lister = lister
+	if !o.Referrers {
+		c.tags = o.Tags
+		return c, nil
 	}
+	lister, ok := src.(Lister)
+	if !ok {
+		return nil, &CopyError{"list referrers", Source, Descriptor{}, ErrUnsupported}
+	}
+	c.lister = lister
 	return c, nil
 }
 

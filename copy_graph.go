@@ -96,7 +96,7 @@ func (c *copier) copyTree(ctx context.Context, desc Descriptor, m *Manifest, the
 	}
 	var tags []string
 	if root {
-		tags = c.o.Tags
+		tags = c.tags
 	}
 	if there {
 		if done, err := c.trust(ctx, desc, info, m.Raw, tags, depth); done || err != nil {

@@ -23,6 +23,25 @@ func (c *copier) copyReferrers(ctx context.Context) error {
 	}
 }
 
+// tagLast sets the tags when what refers to the root is there, so that nobody
+// finds an artifact without its signatures. If the destination then says that
+// parts are missing of what it had already, they are copied.
+func (c *copier) tagLast(ctx context.Context, root Manifest) error {
+	c.tags = c.o.Tags
+	if len(c.tags) == 0 {
+		return nil
+	}
+	desc := root.Descriptor
+	err := c.gate.pass(ctx, desc.Size, func() error { return c.put(ctx, desc, desc.MediaType, root.Raw, c.tags) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrManifestBlobUnknown):
+		return c.copyTree(ctx, desc, &root, false, true, 0)
+	}
+	return &CopyError{"tag manifest", Destination, desc, err}
+}
+
 func (c *copier) copyReferrersOf(ctx context.Context, subject Descriptor) error {
 	referrers, err := c.listReferrers(ctx, subject)
 	if err != nil {
