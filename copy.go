@@ -163,6 +163,7 @@ type copier struct {
 	gate             gate
 	lister           Lister      // the source, if referrers are copied
 	mounter          MountPusher // the destination, if it is one
+	expecter         Expecter    // the destination, if it is one and wants to know
 	checked          bool        // the destination checks blobs in this process
 	guess            guess
 	tags             []string // what is set with the root
@@ -188,6 +189,9 @@ func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOpt
 		nodes: map[nodeKey]*node{}, doubted: map[nodeKey]bool{},
 	}
 	c.mounter, _ = dst.(MountPusher)
+	if e, ok := dst.(Expecter); ok && e.Expect(dstRepo, nil) {
+		c.expecter = e
+	}
 	if checker, ok := dst.(BlobChecker); ok {
 		c.checked = checker.ChecksBlobs()
 	}

@@ -146,6 +146,9 @@ func (c *copier) copyParts(ctx context.Context, info ManifestInfo, depth int) er
 			c.event(Skipped, layer, 0)
 		}
 	}
+	if c.expecter != nil {
+		c.expecter.Expect(c.dstRepo, slices.Collect(info.Blobs()))
+	}
 	if err := c.each(ctx, c.gate.limit, info.Blobs(), c.copyBlob); err != nil {
 		return err
 	}
@@ -153,9 +156,17 @@ func (c *copier) copyParts(ctx context.Context, info ManifestInfo, depth int) er
 }
 
 func (c *copier) copyChildren(ctx context.Context, info ManifestInfo, depth int) error {
-	return c.each(ctx, c.gate.width(depth), slices.Values(info.Children), func(ctx context.Context, child Descriptor) error {
+	return c.each(ctx, c.width(depth), slices.Values(info.Children), func(ctx context.Context, child Descriptor) error {
 		return c.copyManifest(ctx, child, nil, depth+1)
 	})
+}
+
+// width is how many manifests are copied at once at a depth.
+func (c *copier) width(depth int) int {
+	if c.expecter != nil {
+		return 1
+	}
+	return c.gate.width(depth)
 }
 
 // each calls f for every descriptor, several at once. An error ends the whole

@@ -17,7 +17,7 @@ func (c *copier) copyReferrers(ctx context.Context) error {
 		if len(subjects) == 0 {
 			return nil
 		}
-		if err := c.each(ctx, c.gate.limit, slices.Values(subjects), c.copyReferrersOf); err != nil {
+		if err := c.each(ctx, c.width(0), slices.Values(subjects), c.copyReferrersOf); err != nil {
 			return err
 		}
 	}

@@ -118,6 +118,16 @@ type UncheckedReader interface {
 	Unchecked()
 }
 
+// Expecter is a Writer that puts blobs one behind the other, as into a tar file,
+// and wants to do so in the same order every time. Copy announces the blobs of a
+// manifest where the Writer wants it, and then copies one manifest after the
+// other.
+type Expecter interface {
+	// Expect announces blobs in order. They may come in any order, or not at
+	// all. It returns whether the Writer wants to know, also without blobs.
+	Expect(repo string, blobs []Descriptor) bool
+}
+
 // Deleter removes things.
 type Deleter interface {
 	// DeleteBlob unlinks a blob from the repository. ErrBlobUnknown if absent.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -157,6 +158,18 @@ func (b *reader) Close() error { return b.f.Close() }
 
 // ChecksBlobs implements orlop.BlobChecker.
 func (r *Registry) ChecksBlobs() bool { return true }
+
+// Expect lets blobs lie in a tar file in the order in which they are announced,
+// in whichever they come. It is false for a directory. See orlop.Expecter.
+func (r *Registry) Expect(repo string, blobs []orlop.Descriptor) bool {
+	w, ok := r.files.(*tarWriter)
+	if ok && checkName(repo) == nil {
+		w.expect(slices.DeleteFunc(slices.Clone(blobs), func(d orlop.Descriptor) bool {
+			return d.Size < 0 || orlop.ValidateDigest(d.Digest) != nil
+		}))
+	}
+	return ok
+}
 
 // PushBlob stores a blob, also in place of a damaged one.
 func (r *Registry) PushBlob(_ context.Context, repo string, desc orlop.Descriptor, content io.Reader) error {

@@ -48,6 +48,7 @@ type Registry struct {
 var (
 	_ orlop.Registry     = (*Registry)(nil)
 	_ orlop.DigestPusher = (*Registry)(nil)
+	_ orlop.Expecter     = (*Registry)(nil)
 	_ orlop.BlobChecker  = (*Registry)(nil)
 )
 
@@ -83,9 +84,9 @@ func Create(path string) (*Registry, error) {
 // removes it. Then it is read-only. Upload, and what deletes, fail with
 // orlop.ErrUnsupported.
 //
-// The headers carry no times or owners and index.json is in order. Blobs lie in
-// the order in which they came: to get the same bytes again, copy with a
-// Concurrency of 1, or use WriteTar.
+// The headers carry no times or owners, index.json is in order, and so are the
+// blobs if one Copy after the other brings them: the same copies give the same
+// bytes. Otherwise blobs lie in the order in which they came.
 func CreateTar(path string) (*Registry, error) {
 	w, err := createTar(path)
 	if err != nil {

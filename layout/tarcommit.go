@@ -26,7 +26,7 @@ func (w *tarWriter) commit(ctx context.Context, pushed *names) error {
 		return err
 	}
 	if err := w.compact(ctx); err != nil {
-		return full(err)
+		return fmt.Errorf("close the gaps in %s: %w", w.temp, full(err))
 	}
 	if err := w.writeFile(ocispec.ImageIndexFile, raw); err != nil {
 		return err
@@ -40,48 +40,50 @@ func (w *tarWriter) commit(ctx context.Context, pushed *names) error {
 	return nil
 }
 
-// compact closes the gaps that failed blobs have left, by moving what follows.
+// compact closes the gaps that failed blobs have left, and those that did not
+// come, by moving what follows.
 func (w *tarWriter) compact(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	slices.SortFunc(w.free, func(a, b place) int { return cmp.Compare(a.offset, b.offset) })
-	for len(w.free) > 0 {
-		if err := w.closeGap(ctx, w.free[0]); err != nil {
-			return err
-		}
-		gap := w.free[0]
-		w.free = w.free[1:]
-		for i := range w.free {
-			w.free[i].offset -= gap.size
-		}
+	if w.broken != nil {
+		return w.broken
 	}
-	return nil
-}
-
-func (w *tarWriter) closeGap(ctx context.Context, gap place) error {
-	behind := gap.offset + gap.size
-	to := io.NewOffsetWriter(w.tar.f, gap.offset)
-	from := io.NewSectionReader(w.tar.f, behind, w.end-behind)
-	buf := make([]byte, bufferSize)
-	for {
-		n, err := from.Read(buf)
-		if _, err := to.Write(buf[:n]); err != nil {
-			return err
-		}
-		if err == io.EOF {
-			break
-		}
-		if err = errors.Join(err, ctx.Err()); err != nil {
+	for _, p := range w.expected {
+		w.free = append(w.free, p)
+	}
+	clear(w.expected)
+	if len(w.free) == 0 {
+		return nil
+	}
+	gaps := append(w.free, place{w.end, 0})
+	slices.SortFunc(gaps, func(a, b place) int { return cmp.Compare(a.offset, b.offset) })
+	shift := int64(0)
+	for i, gap := range gaps[:len(gaps)-1] {
+		shift += gap.size
+		if err := w.moveDown(ctx, gap.offset+gap.size, gaps[i+1].offset, shift); err != nil {
+			w.broken = err // some has moved, so nothing is where it should be
 			return err
 		}
 	}
 	for name, s := range w.tar.files {
-		if s.offset >= behind {
-			w.tar.files[name] = section{s.offset - gap.size, s.size}
+		for _, gap := range gaps {
+			if gap.offset < w.tar.files[name].offset {
+				s.offset -= gap.size
+			}
 		}
+		w.tar.files[name] = s
 	}
-	w.end -= gap.size
+	w.end -= shift
+	w.free = nil
 	return nil
+}
+
+// moveDown moves the bytes from start to end towards the begin of the file.
+func (w *tarWriter) moveDown(ctx context.Context, start, end, by int64) error {
+	from := io.NewSectionReader(w.tar.f, start, end-start)
+	to := io.NewOffsetWriter(w.tar.f, start-by)
+	_, err := io.CopyBuffer(to, contextReader{ctx, from}, make([]byte, bufferSize))
+	return err
 }
 
 // finish ends the file, makes it durable and opens it under its name. w.mu must

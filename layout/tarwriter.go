@@ -34,11 +34,13 @@ type tarWriter struct {
 	path, temp string
 	empty      []byte // index.json until commit
 
-	mu   sync.Mutex // guards what follows
-	tar  tarFiles   // what is complete
-	end  int64      // where the next place begins
-	free []place    // places of blobs that failed
-	done bool
+	mu       sync.Mutex       // guards what follows
+	tar      tarFiles         // what is complete
+	end      int64            // where the next place begins
+	expected map[string]place // places of what was announced, by name
+	free     []place          // places of blobs that failed
+	broken   error            // why commit could not go on
+	done     bool
 }
 
 var _ store = (*tarWriter)(nil)
@@ -59,7 +61,10 @@ func createTar(path string) (*tarWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &tarWriter{path: path, temp: temp, empty: empty, tar: tarFiles{f: f, files: map[string]section{}}}
+	w := &tarWriter{
+		path: path, temp: temp, empty: empty,
+		tar: tarFiles{f: f, files: map[string]section{}}, expected: map[string]place{},
+	}
 	if err := w.writeFile(ocispec.ImageLayoutFile, []byte(layoutFile)); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -139,7 +144,7 @@ func (w *tarWriter) write(name string, size int64, content func(io.Writer) error
 		return err
 	}
 	padding := make([]byte, -size&(tarBlock-1))
-	p, err := w.reserve(int64(len(header)), size, int64(len(padding)))
+	p, err := w.reserve(name, int64(len(header)), size)
 	if err != nil {
 		return err
 	}
@@ -153,8 +158,7 @@ func (w *tarWriter) write(name string, size int64, content func(io.Writer) error
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, there := w.tar.files[name] // another wrote it meanwhile
-	if err != nil || there {
+	if _, there := w.tar.files[name]; err != nil || there { // another may have written it
 		w.release(p)
 		return full(err)
 	}
@@ -173,14 +177,19 @@ func (w *tarWriter) release(p place) {
 	_ = w.tar.f.Truncate(w.end) // commit does it again
 }
 
-// reserve finds a place for an entry.
-func (w *tarWriter) reserve(header, size, padding int64) (place, error) {
+// reserve finds a place for an entry: that which was announced, one that a
+// failure left, or a new one.
+func (w *tarWriter) reserve(name string, header, size int64) (place, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if size > math.MaxInt64-header-padding-w.end-tarTrailer {
+	if size > math.MaxInt64-header-tarBlock-w.end-tarTrailer {
 		return place{}, fmt.Errorf("entry of %d bytes: %w", size, orlop.ErrTooLarge)
 	}
-	need := header + size + padding
+	need := header + size + -size&(tarBlock-1)
+	if p, ok := w.expected[name]; ok && p.size == need {
+		delete(w.expected, name)
+		return p, nil
+	}
 	if i := slices.IndexFunc(w.free, func(p place) bool { return p.size == need }); i >= 0 {
 		p := w.free[i]
 		w.free = slices.Delete(w.free, i, i+1)
@@ -189,6 +198,32 @@ func (w *tarWriter) reserve(header, size, padding int64) (place, error) {
 	p := place{w.end, need}
 	w.end += need
 	return p, nil
+}
+
+// expect gives blobs their places in the order in which they are announced.
+// What cannot be given a place will be an error when it comes.
+func (w *tarWriter) expect(blobs []orlop.Descriptor) {
+	for _, blob := range blobs {
+		name := blobPath(blob.Digest)
+		header, err := tarHeader(name, blob.Size)
+		if err != nil || !w.isNew(name) {
+			continue
+		}
+		if p, err := w.reserve(name, int64(len(header)), blob.Size); err == nil {
+			w.mu.Lock()
+			w.expected[name] = p
+			w.mu.Unlock()
+		}
+	}
+}
+
+// isNew tells whether an entry has not been written or announced.
+func (w *tarWriter) isNew(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, written := w.tar.files[name]
+	_, announced := w.expected[name]
+	return !written && !announced && !w.done
 }
 
 // tarHeader is header as bytes.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/layout"
@@ -212,28 +214,106 @@ func TestCreateTarGaps(t *testing.T) {
 	}
 }
 
-// The same source gives the same bytes, one blob at a time.
+// The same source gives the same bytes, though many blobs come at once.
 func TestCreateTarIsReproducible(t *testing.T) {
 	src := memory.New()
-	for i := range 20 {
-		push(t, named{src, "a"}, fmt.Sprint("text ", i), fmt.Sprint(i))
+	var index ocispec.Index
+	index.SchemaVersion, index.MediaType = 2, ocispec.MediaTypeImageIndex
+	for i := range 10 {
+		var texts []string
+		for j := range 50 {
+			texts = append(texts, strings.Repeat(fmt.Sprint("text ", i, j), 1+j*j))
+		}
+		desc, err := tryPushTexts(t, named{src, "a"}, texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		index.Manifests = append(index.Manifests, desc)
 	}
-	var files [2][]byte
+	raw, err := json.Marshal(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := src.PushManifest(t.Context(), "a", "", raw, "v1"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		m, blobs, err := orlop.Pack(orlop.PackOptions{ArtifactType: fmt.Sprint("a/b", i), Subject: &index.Manifests[i]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pushBlobs(t, named{src, "a"}, string(blobs[0].Content))
+		if _, err := src.PushManifest(t.Context(), "a", "", m.Raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var files [4][]byte
 	for i := range files {
 		name := filepath.Join(t.TempDir(), "layout.tar")
 		r := createTar(t, name)
-		for i := range 20 {
-			tag := fmt.Sprint(i)
-			o := orlop.CopyOptions{Concurrency: 1, Tags: []string{tag}}
-			if _, err := orlop.Copy(t.Context(), r, "", src, "a", tag, o); err != nil {
-				t.Fatal(err)
-			}
+		o := orlop.CopyOptions{Tags: []string{"v1"}, Referrers: true}
+		if _, err := orlop.Copy(t.Context(), r, "", src, "a", "v1", o); err != nil {
+			t.Fatal(err)
 		}
 		commit(t, r)
-		files[i], _ = os.ReadFile(name)
+		if files[i], err = os.ReadFile(name); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(files[i], files[0]) {
+			t.Error("the tar files differ")
+		}
 	}
-	if len(files[0]) == 0 || !bytes.Equal(files[0], files[1]) {
-		t.Error("the tar files differ")
+}
+
+// What was announced and does not come, or not as announced, leaves no gap.
+func TestCreateTarExpects(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "layout.tar")
+	r := createTar(t, name)
+	var blobs []orlop.Descriptor
+	for i := range 20 {
+		text := strings.Repeat(fmt.Sprint("text ", i), 1000)
+		blobs = append(blobs, orlop.Descriptor{Digest: digest.FromString(text), Size: int64(len(text))})
+	}
+	bad := []orlop.Descriptor{{Digest: "sha256:../../x", Size: 1}, {Digest: blobs[0].Digest, Size: -1}, {Digest: digest.FromString("x"), Size: 1<<63 - 1}}
+	if !r.Expect("", append(bad, blobs...)) {
+		t.Error("a tar file does not want to know")
+	}
+	if r.Expect("", nil); create(t, t.TempDir()).Expect("", blobs) {
+		t.Error("a directory wants to know")
+	}
+	for i := 19; i >= 0; i -= 3 {
+		push(t, r, strings.Repeat(fmt.Sprint("text ", i), 1000), fmt.Sprint(i))
+	}
+	wrong := blobs[3]
+	if err := r.PushBlob(t.Context(), "", wrong, strings.NewReader(strings.Repeat("x", int(wrong.Size)))); !errors.Is(err, orlop.ErrDigestInvalid) {
+		t.Errorf("wrong content: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Commit(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("commit, cancelled: %v", err)
+	}
+	if err := r.Commit(t.Context()); err == nil {
+		t.Error("committed what was half moved")
+	}
+
+	r = createTar(t, name)
+	r.Expect("", blobs)
+	for i := 19; i >= 0; i -= 3 {
+		push(t, r, strings.Repeat(fmt.Sprint("text ", i), 1000), fmt.Sprint(i))
+	}
+	commit(t, r)
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	names := tarNames(t, f)
+	if len(names) != 7+7+3 || names[1] != "blobs/sha256/"+blobs[1].Digest.Encoded() {
+		t.Errorf("entries %q", names)
+	}
+	for i := 19; i >= 0; i -= 3 {
+		wantText(t, r, fmt.Sprint(i), strings.Repeat(fmt.Sprint("text ", i), 1000))
 	}
 }
 
