@@ -26,7 +26,7 @@ func someText(n int) []byte {
 	return b.Bytes()[:n]
 }
 
-func compress(t *testing.T, compression string, raw []byte) []byte {
+func compress(t testing.TB, compression string, raw []byte) []byte {
 	t.Helper()
 	c, err := newCodec(compression)
 	if err != nil {

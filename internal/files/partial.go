@@ -75,9 +75,11 @@ func openLasting(root *os.Root, name string, mode fs.FileMode) *partial {
 		return nil
 	}
 	part := &partial{File: f, root: root, name: name, lasting: true}
-	var ok bool
-	if part.release, ok = lock(f, false); !ok {
+	if part.release, err = lock(f, false); err != nil {
 		f.Close()
+		if info == nil && !errors.Is(err, errInUse) { // made in vain
+			root.Remove(name)
+		}
 		return nil
 	}
 	if !part.inPlace() {

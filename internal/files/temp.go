@@ -22,6 +22,9 @@ func tempName(name string) string {
 // process between its making and its locking.
 const maxTempTries = 100
 
+// errInUse reports a file that another process has locked.
+var errInUse = errors.New("it is in use")
+
 var errSwept = errors.New("another process removes our temporary files")
 
 // createTemp makes a temporary file beside name. It is locked until release is
@@ -69,8 +72,8 @@ func (t *Target) makeTempDir(root *os.Root, name string) (temp string, remove fu
 // another process has swept it away before that. Where there are no locks there
 // are no marks, and no process sweeps.
 func mark(root *os.Root, name string, f *os.File) (release func(), ok bool) {
-	release, locked := lock(f, true)
-	if !locked {
+	release, err := lock(f, true)
+	if err != nil {
 		release = func() {}
 	}
 	if _, err := root.Lstat(name); err != nil {

@@ -12,22 +12,28 @@ import (
 
 // lock locks an open file or folder against other processes, and other uses in
 // this one, until release is called or this process ends; f may be closed
-// before. If someone else has the lock, it waits or ok is false; ok is false
-// too where there are no locks.
-func lock(f *os.File, wait bool) (release func(), ok bool) {
+// before. If someone else has the lock, it waits or gives errInUse; other errors
+// say that there are no locks here.
+func lock(f *os.File, wait bool) (release func(), err error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0) // the lock is that of all copies
+	if err != nil {
+		return nil, err
+	}
 	how := unix.LOCK_EX
 	if !wait {
 		how |= unix.LOCK_NB
 	}
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0) // the lock is that of all copies
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(fd, how)
+	}
 	if err != nil {
-		return nil, false
-	}
-	if unix.Flock(fd, how) != nil {
 		unix.Close(fd)
-		return nil, false
+		if err == unix.EWOULDBLOCK {
+			err = errInUse
+		}
+		return nil, err
 	}
-	return func() { unix.Close(fd) }, true
+	return func() { unix.Close(fd) }, nil
 }
 
 // removeUnused removes a temporary file or folder that no process uses. It
@@ -38,7 +44,7 @@ func removeUnused(root *os.Root, name string, _ fs.FileInfo) {
 		return
 	}
 	defer f.Close()
-	if release, ok := lock(f, false); ok {
+	if release, err := lock(f, false); err == nil {
 		root.RemoveAll(name)
 		release()
 	}

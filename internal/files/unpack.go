@@ -99,7 +99,7 @@ func (x *extractor) fetchTo(
 		return d.cut, arriving.err
 	}
 	if unpackErr != nil {
-		return false, fmt.Errorf("unpack: %w", unpackErr)
+		return ctx.Err() != nil, fmt.Errorf("unpack: %w", unpackErr)
 	}
 	return false, nil
 }

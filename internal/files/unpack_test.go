@@ -425,9 +425,8 @@ func TestContentDigest(t *testing.T) {
 // anything in it.
 func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("nonsense"))
-	for _, seed := range []string{
-		sparseTar(1 << 40), strings.Repeat("\x00", 1024),
-	} {
+	f.Add([]byte(zeroFrame(17, 10)))
+	for _, seed := range []string{sparseTar(1 << 40), strings.Repeat("\x00", 1024)} {
 		f.Add([]byte(seed))
 	}
 	for _, entries := range [][]testEntry{
@@ -435,11 +434,14 @@ func FuzzUnpack(f *testing.F) {
 		{symlink("d/l", "../../outside"), reg("d/l/evil", "x")},
 		{reg("d/../../evil", "x")}, {special("d/p", tar.TypeFifo)},
 	} {
-		f.Add(tarOf(f, entries...))
+		raw := tarOf(f, entries...)
+		f.Add(raw)
+		f.Add([]byte(gzipped(string(raw))))
+		f.Add(compress(f, Zstd, raw))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		b := newBox(t, TargetOptions{Limits: Limits{Entries: 100, Bytes: 1 << 20}})
-		err := b.unpack(t, gzipped(string(raw)))
+		err := b.unpack(t, string(raw))
 		for name := range b.tree(t) {
 			inside := name == "out" || name == "out/d" || strings.HasPrefix(name, "out/d/")
 			if strings.Contains(name, ".orlop-") || name != "." && name != "outside" && name != "outside/secret" && !inside {
