@@ -111,13 +111,18 @@ func runDiscover(ctx context.Context, env *Env, opts *discoverOptions) error {
 	out := output.NewPrinter(env.Stdout)
 	switch f := opts.formatOptions.parsed; f.Type {
 	case output.Tree:
-		root.tree(opts.verbose).Print(out, env.StdoutTTY && !opts.noTTY && !opts.debug)
+		root.tree(opts.verbose).Print(out, opts.colours(env))
 	case output.Table:
 		root.table(out, t.typed, opts.verbose)
 	default:
 		return f.Write(env.Stdout, root)
 	}
 	return out.Err()
+}
+
+// colours tells whether colours are wanted (no-color.org).
+func (o *discoverOptions) colours(env *Env) bool {
+	return env.StdoutTTY && !o.noTTY && !o.debug && env.Getenv("NO_COLOR") == ""
 }
 
 // discovered is a manifest and what refers to it, as JSON.

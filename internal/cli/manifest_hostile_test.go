@@ -52,6 +52,26 @@ func TestDiscoverEscapes(t *testing.T) {
 	}
 }
 
+func TestDiscoverColours(t *testing.T) {
+	liar := testenv.StartLiar(t, testenv.LiarOptions{})
+	root := liar.AddArtifact(t, "1", liar.AddBlob("a", []byte("a")))
+	liar.On("GET", "/referrers/", referrersOf())
+	for _, tt := range []struct {
+		tty     bool
+		noColor string
+		flags   []string
+		want    bool
+	}{{true, "", nil, true}, {false, "", nil, false}, {true, "1", nil, false}, {true, "", []string{"--no-tty"}, false}} {
+		env := testEnv(t)
+		env.StdoutTTY = tt.tty
+		env.Getenv = func(name string) string { return map[string]string{"NO_COLOR": tt.noColor}[name] }
+		_, stdout, stderr := run(t, t.Context(), env, append([]string{"discover", liar.Address + "/x:1"}, tt.flags...)...)
+		if !strings.Contains(stdout, string(root.Digest)) || strings.Contains(stdout, "\x1b[32m") != tt.want {
+			t.Errorf("%+v: output is %q, errors %q", tt, stdout, stderr)
+		}
+	}
+}
+
 // Referrers without end, and in a circle.
 func TestDiscoverBounds(t *testing.T) {
 	liar := testenv.StartLiar(t, testenv.LiarOptions{})
