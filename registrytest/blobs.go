@@ -24,6 +24,7 @@ var blobTests = []test{
 	{"belongs to its repository", testBlobRepository, oneRepository},
 	{"mount", testBlobMount, func(o Options) bool { return o.NoMount || o.OneRepository }},
 	{"mount what is absent", testBlobMountAbsent, nil},
+	{"push or mount", testBlobPushOrMount, oneRepository},
 }
 
 // blobSizes are those at which implementations change their ways: nothing, a
@@ -145,6 +146,30 @@ func testBlobMountAbsent(e *env) {
 	other := newName()
 	e.wantErr("mount", e.MountBlob(e.Context(), other, e.repo, absent), orlop.ErrBlobUnknown)
 	e.wantNoBlob(other, absent)
+}
+
+func testBlobPushOrMount(e *env) {
+	pusher, ok := e.Registry.(orlop.MountPusher)
+	if !ok {
+		e.Skip("the implementation is no orlop.MountPusher")
+	}
+	for _, size := range []int{0, 10, 64 << 10, 64<<10 + 1, 1 << 20} {
+		b := content(size)
+		desc := e.pushBlob(e.repo, b)
+		for what, from := range map[string]string{"where it is": e.repo, "where it is not": newName(), "anywhere": ""} {
+			other := newName()
+			mounted, err := pusher.PushOrMount(e.Context(), other, from, desc, bytes.NewReader(b))
+			e.must("push or mount from "+what, err)
+			e.wantBlob(other, desc.Digest, b)
+			if from == e.repo && !mounted && !e.Options.NoMount {
+				e.Errorf("a blob of %d bytes was sent, not mounted", size)
+			}
+		}
+	}
+	other, wrong := newName(), describe([]byte("what is not sent"))
+	_, err := pusher.PushOrMount(e.Context(), other, e.repo, wrong, bytes.NewReader([]byte("what is: sent...")))
+	e.wantErr("wrong content", err, orlop.ErrDigestInvalid)
+	e.wantNoBlob(other, wrong.Digest)
 }
 
 var rangeTests = []test{
