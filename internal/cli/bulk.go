@@ -38,13 +38,21 @@ type bulkCopy struct {
 	copied []copiedTag
 	failed []failedTag
 	lines  []string // for later
-	sent   map[digest.Digest]bool
+	seen   map[digest.Digest]stage
 }
+
+// stage is how far the transfer of a blob or manifest has been shown.
+type stage int
+
+const (
+	begun stage = iota + 1
+	ended
+)
 
 func newBulkCopy(from *target, o *concurrencyOptions, referrers bool) *bulkCopy {
 	return &bulkCopy{
 		from: from, referrers: referrers, transfers: o.concurrency, copied: []copiedTag{}, failed: []failedTag{},
-		sent: map[digest.Digest]bool{},
+		seen: map[digest.Digest]stage{},
 	}
 }
 
@@ -188,19 +196,22 @@ func (b *bulkCopy) copyOne(ctx context.Context, one *tagged) error {
 	return nil
 }
 
-// event shows what happens. A blob that two copies found missing at once comes
-// as sent from both: the second got it from the first.
+// event shows what happens. What several copies found missing at once comes as
+// sent from each: it is shown once.
 func (b *bulkCopy) event(e orlop.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := e.Descriptor.Digest
+	seen := b.seen[d]
 	switch {
-	case e.Kind == orlop.Started && b.sent[d]:
+	case e.Kind == orlop.Started && seen == ended:
 		e.Kind = orlop.Exists
-	case e.Kind == orlop.Done && b.sent[d]:
+	case e.Kind == orlop.Started && seen == begun, e.Kind == orlop.Done && seen == ended:
 		return
+	case e.Kind == orlop.Started:
+		b.seen[d] = begun
 	case e.Kind == orlop.Done:
-		b.sent[d] = true
+		b.seen[d] = ended
 	}
 	b.moved.event(e)
 }
