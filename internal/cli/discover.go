@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -132,6 +133,10 @@ type discovered struct {
 	Referrers []*discovered `json:"referrers"`
 }
 
+// maxLevels is how deep referrers of referrers are followed unless --depth says
+// otherwise: a registry that has no end must not fill memory with indentation.
+const maxLevels = 500
+
 // discover finds what refers to the manifest d.
 func discover(ctx context.Context, t *target, d orlop.Descriptor, o orlop.WalkOptions) (*discovered, error) {
 	node := func(d orlop.Descriptor) *discovered {
@@ -142,6 +147,9 @@ func discover(ctx context.Context, t *target, d orlop.Descriptor, o orlop.WalkOp
 	for r, err := range orlop.WalkReferrers(ctx, t, t.repo, d.Digest, o) {
 		if err != nil {
 			return nil, err
+		}
+		if o.MaxDepth == 0 && r.Depth > maxLevels {
+			return nil, withHint(fmt.Errorf("%w: deeper than %d levels of referrers", orlop.ErrTooLarge, maxLevels), "show less with --depth")
 		}
 		n := node(r.Descriptor)
 		nodes[r.Descriptor.Digest] = n

@@ -101,6 +101,25 @@ func TestDiscoverBounds(t *testing.T) {
 	}
 }
 
+// A chain of referrers without end, each of which has one of its own.
+func TestDiscoverChain(t *testing.T) {
+	liar := testenv.StartLiar(t, testenv.LiarOptions{})
+	liar.AddArtifact(t, "1", liar.AddBlob("a", []byte("a")))
+	liar.On("GET", "/referrers/", func(w http.ResponseWriter, r *http.Request) {
+		referrersOf(ocispec.Descriptor{
+			MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromString(r.URL.Path), Size: 1,
+		})(w, r)
+	})
+	code, stdout, stderr := run(t, t.Context(), testEnv(t), "discover", liar.Address+"/x:1")
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "deeper than 500 levels") || !strings.Contains(stderr, "Hint: show less with --depth") {
+		t.Errorf("exit code %d, output %.200s, errors %s", code, stdout, stderr)
+	}
+	code, stdout, stderr = run(t, t.Context(), testEnv(t), "discover", liar.Address+"/x:1", "--depth", "3")
+	if code != 0 || strings.Count(stdout, "sha256:") != 4 {
+		t.Errorf("exit code %d, output %s, errors %s", code, stdout, stderr)
+	}
+}
+
 // A list that is none, or names what is no digest, is an error.
 func TestDiscoverRefuses(t *testing.T) {
 	for name, answer := range map[string]string{
