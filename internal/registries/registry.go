@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 
@@ -46,27 +47,34 @@ func NewRegistry(r *Route, mirrors bool, open Opener, log *slog.Logger) *Registr
 
 // Resolve implements orlop.Reader.
 func (r *Registry) Resolve(ctx context.Context, repo, reference string) (orlop.Descriptor, error) {
-	return read(ctx, r, repo, func(e Endpoint, repo string) (orlop.Descriptor, error) { return e.Resolve(ctx, repo, reference) })
+	return read(ctx, r, repo, func(at opened) (orlop.Descriptor, error) { return at.Resolve(ctx, at.repo, reference) })
 }
 
 // Manifest implements orlop.Reader.
 func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.Manifest, error) {
-	return read(ctx, r, repo, func(e Endpoint, repo string) (orlop.Manifest, error) { return e.Manifest(ctx, repo, reference) })
+	return read(ctx, r, repo, func(at opened) (orlop.Manifest, error) { return at.Manifest(ctx, at.repo, reference) })
 }
 
 // StatBlob implements orlop.Reader.
 func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest) (orlop.Descriptor, error) {
-	return read(ctx, r, repo, func(e Endpoint, repo string) (orlop.Descriptor, error) { return e.StatBlob(ctx, repo, dgst) })
+	return read(ctx, r, repo, func(at opened) (orlop.Descriptor, error) { return at.StatBlob(ctx, at.repo, dgst) })
 }
 
-// OpenBlob implements orlop.Reader.
+// OpenBlob implements orlop.Reader. A mirror whose content breaks off is not
+// asked for the rest.
 func (r *Registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, off, n int64) (orlop.BlobReader, error) {
-	return read(ctx, r, repo, func(e Endpoint, repo string) (orlop.BlobReader, error) { return e.OpenBlob(ctx, repo, dgst, off, n) })
+	return read(ctx, r, repo, func(at opened) (orlop.BlobReader, error) {
+		b, err := at.OpenBlob(ctx, at.repo, dgst, off, n)
+		if err != nil {
+			return nil, err
+		}
+		return &blob{BlobReader: b, failed: at.failed}, nil
+	})
 }
 
 // read asks the sources in order. The error is that of the last one, which is
 // the location; what the mirrors said is added as text.
-func read[T any](ctx context.Context, r *Registry, repo string, do func(Endpoint, string) (T, error)) (T, error) {
+func read[T any](ctx context.Context, r *Registry, repo string, do func(opened) (T, error)) (T, error) {
 	if repo != r.named.Repo { // another repository is under another prefix, perhaps
 		return ask(ctx, r.named, repo, do)
 	}
@@ -94,13 +102,20 @@ func read[T any](ctx context.Context, r *Registry, repo string, do func(Endpoint
 	return got, withMirrors(err, failed)
 }
 
-func ask[T any](ctx context.Context, e *endpoint, repo string, do func(Endpoint, string) (T, error)) (T, error) {
+// opened is a source at work on a repository.
+type opened struct {
+	Endpoint
+	repo   string
+	failed *atomic.Bool // of the endpoint
+}
+
+func ask[T any](ctx context.Context, e *endpoint, repo string, do func(opened) (T, error)) (T, error) {
 	reg, err := e.open(ctx)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	return do(reg, repo)
+	return do(opened{reg, repo, &e.failed})
 }
 
 func (r *Registry) served(s *endpoint, err error) {

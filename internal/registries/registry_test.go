@@ -300,6 +300,42 @@ func TestListsComeFromTheLocation(t *testing.T) {
 	}
 }
 
+// cut is a reader that breaks off.
+type cut struct{ orlop.BlobReader }
+
+func (c cut) Read(p []byte) (int, error) {
+	n, _ := c.BlobReader.Read(p[:1])
+	return n, io.ErrUnexpectedEOF
+}
+
+// cutting is a registry whose content breaks off.
+type cutting struct{ *host }
+
+func (c cutting) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, off, n int64) (orlop.BlobReader, error) {
+	b, err := c.host.OpenBlob(ctx, repo, dgst, off, n)
+	return cut{b}, err
+}
+
+// TestContentOfAMirrorBreaksOff: the rest comes from the next source.
+func TestContentOfAMirrorBreaksOff(t *testing.T) {
+	w := newWorld()
+	want, _ := fill(t, w.hosts["m1"], "x/a", "v1", "a text that is long enough")
+	fill(t, w.hosts["m2"], "a", "v1", "a text that is long enough")
+	r := NewRegistry(w.route, true, func(_ context.Context, s Source) (Endpoint, error) {
+		if s.Host == "m1" {
+			return cutting{w.hosts["m1"]}, nil
+		}
+		return w.hosts[s.Host], nil
+	}, slog.New(slog.DiscardHandler))
+	got, err := orlop.Copy(t.Context(), memory.New(), "to", r, "a", "v1", orlop.CopyOptions{})
+	if err != nil || got.Digest != want {
+		t.Errorf("Copy = %v, %v", got.Digest, err)
+	}
+	if seen := w.seen.take(); !strings.Contains(seen, "m1 blob x/a") || !strings.HasSuffix(seen, "m2 blob a") {
+		t.Errorf("asked were %s", seen)
+	}
+}
+
 func TestManyReadsAtOnce(t *testing.T) {
 	w := newWorld()
 	_, blob := fill(t, w.hosts["loc"], "b/a", "v1", "one")
