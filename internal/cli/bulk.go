@@ -22,6 +22,9 @@ const (
 	bulkManifests = 8
 )
 
+// maxTags is how many tags are copied at most: a registry may list without end.
+const maxTags = 250_000
+
 // bulkCopy copies the manifests that tags name from one target to another,
 // several at once. A tag that fails does not keep the others from being copied.
 type bulkCopy struct {
@@ -100,11 +103,16 @@ func wantedTags(ctx context.Context, t *target) ([]string, error) {
 		if err != nil {
 			return nil, t.about(err)
 		}
-		if !digestTag.MatchString(tag) {
-			tags = append(tags, tag)
+		if digestTag.MatchString(tag) {
+			continue
 		}
+		if len(tags) == maxTags {
+			return nil, withHint(fmt.Errorf("%s has more than %d tags", t.base, maxTags), "name the tags")
+		}
+		tags = append(tags, tag)
 	}
-	return tags, nil
+	slices.Sort(tags)
+	return slices.Compact(tags), nil
 }
 
 // listTags writes how many tags there are, and which.

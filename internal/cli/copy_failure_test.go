@@ -173,3 +173,30 @@ func TestBackupNowhere(t *testing.T) {
 		t.Errorf("the file holds %q, %v", raw, err)
 	}
 }
+
+// TestBackupOfEndlessTags: a registry lists tags for ever, or bad ones.
+func TestBackupOfEndlessTags(t *testing.T) {
+	s := newCopySource(t)
+	page := 0
+	s.On(http.MethodGet, "/tags/list", func(w http.ResponseWriter, r *http.Request) {
+		tags := make([]string, 20_000)
+		for i := range tags {
+			tags[i] = fmt.Sprintf("%q", fmt.Sprintf("t%06d-%05d", page, i))
+		}
+		page++
+		w.Header().Set("Link", fmt.Sprintf(`<%s?last=%d>; rel="next"`, r.URL.Path, page))
+		fmt.Fprintf(w, `{"tags":[%s]}`, strings.Join(tags, ","))
+	})
+	out := filepath.Join(t.TempDir(), "backup")
+	code, _, stderr := s.run(t.Context(), "backup", "-o", out, s.repo())
+	if code != exitFailed || !strings.Contains(stderr, "has more than 250000 tags") {
+		t.Errorf("exit code %d, errors %q", code, stderr)
+	}
+	s.On(http.MethodGet, "/tags/list", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"tags":["../../evil","\u001b[2Jcleared","good","good"]}`)
+	})
+	code, stdout, stderr := s.run(t.Context(), "backup", "-o", out, s.repo())
+	if code != exitFailed || !strings.Contains(stdout, "Found 1 tag(s)") || strings.Contains(stdout+stderr, "\x1b") {
+		t.Errorf("exit code %d, output %q, errors %q", code, stdout, stderr)
+	}
+}

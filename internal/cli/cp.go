@@ -126,6 +126,7 @@ func runCopy(ctx context.Context, env *Env, opts *copyOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	defer from.close()
 	if err := from.needReference(); err != nil {
 		return err
 	}
