@@ -52,10 +52,11 @@ type CopyOptions struct {
 // EventKind is a kind of Event.
 type EventKind int
 
-// What happens to a blob or manifest: one of Exists, Mounted, Skipped and Missing; or
-// Started, Bytes as often as some arrive, and Done. Mounted may also come in
-// place of Done, if the registry had the content read before it could tell.
-// After an error nothing more need come.
+// What happens to a blob or manifest: one of Exists, Mounted, Skipped and
+// Missing; or Started, Bytes as often as some arrive, and Done. Mounted may also
+// come in place of Done, if the registry had the content read before it could
+// tell. What the destination was wrong to say that it has comes once more after
+// Exists. After an error nothing more need come.
 const (
 	Started EventKind = iota
 	Bytes
