@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -54,9 +55,19 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
+// goSource returns the directory of the standard library.
+func goSource(b *testing.B) string {
+	b.Helper()
+	root, err := exec.CommandContext(b.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		b.Skipf("go env: %v", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(root)), "src")
+}
+
 // BenchmarkPack packs the standard library, some 11,000 files.
 func BenchmarkPack(b *testing.B) {
-	dir := filepath.Join(runtime.GOROOT(), "src")
+	dir := goSource(b)
 	for _, compression := range []string{Gzip, Zstd, None} {
 		b.Run(compression, func(b *testing.B) {
 			for b.Loop() {
@@ -73,7 +84,7 @@ func BenchmarkPack(b *testing.B) {
 
 // BenchmarkUnpack unpacks the standard library.
 func BenchmarkUnpack(b *testing.B) {
-	dir := filepath.Join(runtime.GOROOT(), "src")
+	dir := goSource(b)
 	for _, compression := range []string{Gzip, Zstd, None} {
 		b.Run(compression, func(b *testing.B) {
 			o := LoadOptions{AllowAbsolute: true, Compression: compression, Annotations: map[string]map[string]string{

@@ -151,7 +151,10 @@ func (t *Target) locate(title string, unpack bool) (place, error) {
 	if traversal {
 		return outside(p, name)
 	}
-	return p, p.hint(p.root.MkdirAll(filepath.Dir(name), 0o777))
+	if dir := filepath.Dir(name); dir != "." {
+		return p, p.hint(p.root.MkdirAll(dir, 0o777))
+	}
+	return p, nil
 }
 
 // outside opens the folder of a name that may lie anywhere.
