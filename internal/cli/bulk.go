@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,9 +19,6 @@ const (
 	bulkResolves  = 16 // requests that only cost a round trip
 	bulkManifests = 8
 )
-
-// maxTags is how many tags are copied at most: a registry may list without end.
-const maxTags = 250_000
 
 // bulkCopy copies the manifests that tags name from one target to another,
 // several at once. A tag that fails does not keep the others from being copied.
@@ -44,27 +39,11 @@ type bulkCopy struct {
 	seen   map[digest.Digest]stage
 }
 
-// stage is how far the transfer of a blob or manifest has been shown.
-type stage int
-
-const (
-	begun stage = iota + 1
-	ended
-)
-
 func newBulkCopy(from *target, o *concurrencyOptions, referrers bool) *bulkCopy {
 	return &bulkCopy{
 		from: from, referrers: referrers, transfers: o.concurrency, copied: []copiedTag{}, failed: []failedTag{},
 		seen: map[digest.Digest]stage{},
 	}
-}
-
-// show shows what is copied on p, and writes a line for each tag that is done
-// to out.
-func (b *bulkCopy) show(p *output.Progress, doing, done string, out *output.Printer) {
-	b.moved = newTransfers(p, doing, done)
-	b.sentence = done + " tag %s with %d referrer(s)"
-	b.out, b.later = out, p.HasBars()
 }
 
 // copiedTag is a tag of a bulk copy, in results as JSON.
@@ -80,89 +59,6 @@ type failedTag struct {
 	Tag   string `json:"tag"`
 	Error string `json:"error"`
 	err   error
-}
-
-// tagged is a manifest with the tags that name it.
-type tagged struct {
-	desc orlop.Descriptor
-	tags []string
-}
-
-// wantedTags returns the tags that were typed, or else all. Tags that keep
-// referrers for a registry without the API are not the user's: where they
-// matter they are made again.
-func wantedTags(ctx context.Context, t *target) ([]string, error) {
-	if isDigest(t.reference) {
-		return nil, withHint(usagef("digest references are not supported: %q", t.typed), "name tags, or none for all")
-	}
-	if len(t.tags) > 0 {
-		return slices.Compact(slices.Sorted(slices.Values(t.tags))), nil
-	}
-	var tags []string
-	for tag, err := range t.Tags(ctx, t.repo, "") {
-		if err != nil {
-			return nil, t.about(err)
-		}
-		if digestTag.MatchString(tag) {
-			continue
-		}
-		if len(tags) == maxTags {
-			return nil, withHint(fmt.Errorf("%s has more than %d tags", t.base, maxTags), "name the tags")
-		}
-		tags = append(tags, tag)
-	}
-	slices.Sort(tags)
-	return slices.Compact(tags), nil
-}
-
-// listTags writes how many tags there are, and which.
-func listTags(out *output.Printer, where string, all []*tagged) {
-	const inOneLine = 5
-	var tags []string
-	for _, one := range all {
-		tags = append(tags, one.tags...)
-	}
-	slices.Sort(tags)
-	if len(tags) <= inOneLine {
-		out.Line("Found %d tag(s) in %s: %s", len(tags), where, strings.Join(tags, ", "))
-		return
-	}
-	out.Line("Found %d tag(s) in %s:", len(tags), where)
-	for _, tag := range tags {
-		out.Line("%s", tag)
-	}
-}
-
-// resolve finds the manifests that the tags name, in the order of the tags.
-func (b *bulkCopy) resolve(ctx context.Context, tags []string) ([]*tagged, error) {
-	found := make([]orlop.Descriptor, len(tags))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(bulkResolves)
-	for i, tag := range tags {
-		g.Go(func() (err error) {
-			if found[i], err = b.from.Resolve(gctx, b.from.repo, tag); err != nil {
-				return b.fail(gctx, []string{tag}, atEnd(b.from, orlop.Source, b.from.aboutRef(b.from.at(tag), err)))
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	var all []*tagged
-	byDigest := map[digest.Digest]*tagged{}
-	for i, tag := range tags {
-		d := found[i]
-		if d.Digest == "" {
-			continue
-		}
-		if byDigest[d.Digest] == nil {
-			byDigest[d.Digest] = &tagged{desc: d}
-			all = append(all, byDigest[d.Digest])
-		}
-		byDigest[d.Digest].tags = append(byDigest[d.Digest].tags, tag)
-	}
-	return all, nil
 }
 
 // copy copies the manifests to a target and gives them their tags.
@@ -204,35 +100,6 @@ func (b *bulkCopy) copyOne(ctx context.Context, one *tagged) error {
 	return nil
 }
 
-// event shows what happens. What several copies found missing at once comes as
-// sent from each: it is shown once.
-func (b *bulkCopy) event(e orlop.Event) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	d := e.Descriptor.Digest
-	seen := b.seen[d]
-	switch {
-	case e.Kind == orlop.Started && seen == ended:
-		e.Kind = orlop.Exists
-	case e.Kind == orlop.Started && seen == begun, e.Kind == orlop.Done && seen == ended:
-		return
-	case e.Kind == orlop.Started:
-		b.seen[d] = begun
-	case e.Kind == orlop.Done:
-		b.seen[d] = ended
-	}
-	b.moved.event(e)
-}
-
-// line writes a line about a tag. b.mu must be held.
-func (b *bulkCopy) line(text string) {
-	if b.later {
-		b.lines = append(b.lines, text)
-		return
-	}
-	b.out.Line("%s", text)
-}
-
 // fail notes that tags could not be copied. It returns the error if all others
 // would fail as well.
 func (b *bulkCopy) fail(ctx context.Context, tags []string, err error) error {
@@ -259,15 +126,6 @@ func hopeless(err error) bool {
 	}
 	_, known := errors.AsType[*orlop.Error](err)
 	return !known && !errors.Is(err, orlop.ErrDamaged) && !errors.Is(err, orlop.ErrTooLarge)
-}
-
-// finish puts the tags in their order and writes the lines that had to wait.
-func (b *bulkCopy) finish() {
-	slices.SortFunc(b.copied, func(x, y copiedTag) int { return strings.Compare(x.Tag, y.Tag) })
-	slices.SortFunc(b.failed, func(x, y failedTag) int { return strings.Compare(x.Tag, y.Tag) })
-	for _, line := range b.lines {
-		b.out.Line("%s", line)
-	}
 }
 
 // summary is what was copied, nothing if it did not come to that.
