@@ -77,10 +77,10 @@ func decompress(compression string, packed []byte) ([]byte, error) {
 // What comes out can be read by others and does not depend on the number of
 // CPUs.
 func TestCompression(t *testing.T) {
-	text := someText(9_000_001)
+	text := someText(4<<20 + 3)
 	for _, compression := range []string{Gzip, Zstd, None} {
 		c, _ := newCodec(compression)
-		for _, n := range []int{0, 1, c.size() - 1, c.size(), c.size() + 1, 3 * c.size(), len(text)} {
+		for _, n := range []int{0, 1, c.size(), c.size() + 1, len(text)} {
 			var first []byte
 			for _, cpus := range []int{1, 2, 8} {
 				before := runtime.GOMAXPROCS(cpus)
@@ -102,7 +102,7 @@ func TestCompression(t *testing.T) {
 
 // The ratio is about that of gzip as ORAS uses it.
 func TestCompressionRatio(t *testing.T) {
-	text := someText(4 << 20)
+	text := someText(2 << 20)
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	w.Write(text)
@@ -113,7 +113,7 @@ func TestCompressionRatio(t *testing.T) {
 }
 
 func TestOtherToolsReadIt(t *testing.T) {
-	text := someText(5_000_000)
+	text := someText(2<<20 + 1)
 	for compression, tool := range map[string]string{Gzip: "gzip", Zstd: "zstd"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Logf("%s is not installed", tool)
