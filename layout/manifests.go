@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -127,7 +128,7 @@ func (r *Registry) putManifest(
 		return err
 	}
 	if r.isBatch() {
-		if err := s.writeBlob(desc, bytes.NewReader(raw)); err != nil || r.putOff(desc, tags) {
+		if err := writeManifest(s, desc, raw); err != nil || r.putOff(desc, tags) {
 			return err
 		}
 	}
@@ -137,13 +138,27 @@ func (r *Registry) putManifest(
 	}
 	return d.changeIndex(ctx, func(entries []orlop.Descriptor) ([]orlop.Descriptor, error) {
 		// Under the lock, so that a deletion cannot come between.
-		if err := d.writeBlob(desc, bytes.NewReader(raw)); err != nil {
+		if err := writeManifest(d, desc, raw); err != nil {
 			return nil, err
 		}
 		pushed := newNames()
 		pushed.add(desc, tags)
 		return pushed.merge(entries), nil
 	})
+}
+
+// writeManifest writes the file of a manifest, unless it is there: who sets a
+// tag pushes a manifest again.
+func writeManifest(s store, desc orlop.Descriptor, raw []byte) error {
+	name := blobPath(desc.Digest)
+	there, err := readAll(s, name, orlop.MaxManifestSize)
+	if err != nil || !bytes.Equal(there, raw) {
+		return s.writeBlob(desc, bytes.NewReader(raw))
+	}
+	if d, ok := s.(*dir); ok {
+		return d.settle(path.Dir(name)) // another process may have put it there just now
+	}
+	return nil
 }
 
 // checkBlobs checks that the blobs of a manifest are there.
