@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,10 +66,7 @@ type failedTag struct {
 func (b *bulkCopy) copy(ctx context.Context, all []*tagged, to *target) error {
 	b.to, b.dst = to, newBulkTarget(to.Registry, b.transfers)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(bulkManifests)
-	if b.transfers > 0 {
-		g.SetLimit(b.transfers)
-	}
+	g.SetLimit(b.atOnce())
 	for _, one := range all {
 		if ctx.Err() != nil {
 			break
@@ -76,6 +74,15 @@ func (b *bulkCopy) copy(ctx context.Context, all []*tagged, to *target) error {
 		g.Go(func() error { return b.copyOne(ctx, one) })
 	}
 	return g.Wait()
+}
+
+// atOnce is how many manifests are copied at once: one if the destination wants
+// its blobs in the same order every time.
+func (b *bulkCopy) atOnce() int {
+	if e, ok := b.dst.(orlop.Expecter); ok && e.Expect(b.to.repo, nil) {
+		return 1
+	}
+	return cmp.Or(b.transfers, bulkManifests)
 }
 
 func (b *bulkCopy) copyOne(ctx context.Context, one *tagged) error {
@@ -109,8 +116,7 @@ func (b *bulkCopy) fail(ctx context.Context, tags []string, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, tag := range tags {
-		reference, _ := details(err)
-		_, text := errorText(err, reference)
+		_, text := errorText(err)
 		b.failed = append(b.failed, failedTag{Tag: tag, Error: text, err: err})
 	}
 	return nil

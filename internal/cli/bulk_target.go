@@ -75,6 +75,7 @@ var (
 	_ orlop.MountPusher  = bulkMounter{}
 	_ orlop.DigestPusher = (*bulkTarget)(nil)
 	_ orlop.BlobChecker  = (*bulkTarget)(nil)
+	_ orlop.Expecter     = (*bulkTarget)(nil)
 )
 
 func newBulkTarget(t orlop.Target, transfers int) orlop.Target {
@@ -92,6 +93,12 @@ func newBulkTarget(t orlop.Target, transfers int) orlop.Target {
 func (b *bulkTarget) ChecksBlobs() bool {
 	checker, ok := b.Target.(orlop.BlobChecker)
 	return ok && checker.ChecksBlobs()
+}
+
+// Expect tells the target below, if it wants to know.
+func (b *bulkTarget) Expect(repo string, blobs []orlop.Descriptor) bool {
+	e, ok := b.Target.(orlop.Expecter)
+	return ok && e.Expect(repo, blobs)
 }
 
 // StatBlob waits for the copy that sends the blob, if one does.

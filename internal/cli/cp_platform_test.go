@@ -87,7 +87,7 @@ func TestSelectUnmatchedPlatforms(t *testing.T) {
 	if err == nil || err.Error() != "unmatched platforms: unknown/unknown, plan9/386" {
 		t.Errorf("error %v", err)
 	}
-	if _, hint := details(err); hint != "available platforms in the index: linux/amd64" {
+	if hint := told(err).hint; hint != "available platforms in the index: linux/amd64" {
 		t.Errorf("hint %q", hint)
 	}
 }

@@ -42,6 +42,7 @@ func TestExitCode(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
+	layoutTarget := &target{kind: kindLayout, base: "dir", typed: "dir:h/x:1"} // a name in a layout may have a colon
 	for _, c := range []struct {
 		err  error
 		want string
@@ -50,7 +51,9 @@ func TestReport(t *testing.T) {
 		{about("localhost/x:1", orlop.ErrManifestUnknown), `Error response from registry: manifest unknown: localhost/x:1: not found
 Hint: list the tags: orlop repo tags localhost/x
 `},
-		{about("dir:1", local(orlop.ErrManifestUnknown)), "Error: dir:1: not found\nHint: list the tags: orlop repo tags --oci-layout dir\n"},
+		{layoutTarget.about(orlop.ErrManifestUnknown), "Error: dir:h/x:1: not found\nHint: list the tags: orlop repo tags --oci-layout dir\n"},
+		{errors.Join(io.EOF, withHint(about("h/x:1", errors.New("broken")), "mend it"), withHint(io.EOF, "wait")),
+			"Error: EOF broken EOF\nHint: mend it\n"},
 		{about("localhost/x:1", orlop.ErrNameUnknown), `Error response from registry: name unknown: localhost/x:1: not found
 Hint: list the repositories: orlop repo ls localhost
 `},

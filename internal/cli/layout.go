@@ -48,6 +48,7 @@ func (o *targetOptions) parseLayout(raw string) (parsedRef, error) {
 			p.tags = strings.Split(raw, ",")
 			p.reference = p.tags[0]
 		}
+		p.typed = p.reference
 	}
 	for _, tag := range p.tags {
 		if err := layout.ValidateName(tag); err != nil {

@@ -111,7 +111,7 @@ func (o *loginOptions) check(ctx context.Context, env *Env, host string, cred au
 		source.Insecure = source.Insecure || r.Named.Insecure
 	}
 	named := connection{host: host, cred: auth.Static(cred)}
-	reg, err := o.openSource(ctx, env, &o.commonOptions, source, named)
+	reg, err := o.openEndpoint(ctx, env, &o.commonOptions, source, named)
 	if err != nil {
 		return err
 	}

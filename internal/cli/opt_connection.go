@@ -48,7 +48,7 @@ func (o *remoteOptions) registryOf(env *Env, c *commonOptions, p parsedRef, mirr
 		return o.connect(env, c, connection{host: p.host, cred: cred})
 	}
 	open := func(ctx context.Context, s registries.Source) (registries.Endpoint, error) {
-		return o.openSource(ctx, env, c, s, connection{host: p.host, cred: cred})
+		return o.openEndpoint(ctx, env, c, s, connection{host: p.host, cred: cred})
 	}
 	return registries.NewRegistry(r, mirrors, open, c.logger(env)), nil
 }
@@ -64,9 +64,9 @@ func route(env *Env, p parsedRef) (*registries.Route, error) {
 	return r, withHint(err, "who set up this machine has forbidden it there")
 }
 
-// openSource opens a source of registries.conf. The flags, and what they give
+// openEndpoint opens a source of registries.conf. The flags, and what they give
 // of secrets, are for the registry that was named.
-func (o *remoteOptions) openSource(
+func (o *remoteOptions) openEndpoint(
 	ctx context.Context, env *Env, c *commonOptions, s registries.Source, named connection,
 ) (*remote.Registry, error) {
 	conn := connection{host: s.Host, cred: named.cred, foreign: s.Host != named.host, mirror: s.Mirror, insecure: s.Insecure}

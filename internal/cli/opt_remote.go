@@ -115,7 +115,7 @@ func (o *remoteOptions) header() (http.Header, error) {
 }
 
 // addresses parses the values of --resolve into a map from host:port to
-// address:port.
+// address:port. The keys are in lower case.
 func (o *remoteOptions) addresses() (map[string]string, error) {
 	m := map[string]string{}
 	for _, s := range o.resolve {
@@ -131,14 +131,14 @@ func (o *remoteOptions) addresses() (map[string]string, error) {
 			}
 			addr = net.JoinHostPort(host, port)
 		}
-		m[net.JoinHostPort(parts[0], parts[1])] = addr
+		m[strings.ToLower(net.JoinHostPort(parts[0], parts[1]))] = addr
 	}
 	return m, nil
 }
 
 func isLoopback(host string) bool {
 	name := hostname(host)
-	if name == "localhost" {
+	if strings.EqualFold(name, "localhost") {
 		return true
 	}
 	ip := net.ParseIP(name)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -62,5 +63,21 @@ func TestInsecureInTheConfiguration(t *testing.T) {
 		if code, _, _ := run(t, t.Context(), env, "resolve", l.Address+"/a:v1", fmt.Sprintf("--plain-http=%v", secure), "--retries", "0"); code != exitFailed {
 			t.Errorf("TLS %v: with the wrong flag: exit code %d", secure, code)
 		}
+	}
+}
+
+// TestResolveIgnoresCase: names of hosts are the same in capitals.
+func TestResolveIgnoresCase(t *testing.T) {
+	l := testenv.StartLiar(t, testenv.LiarOptions{})
+	l.AddArtifact(t, "v1")
+	_, port, err := net.SplitHostPort(l.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	code, _, stderr := run(t, t.Context(), testEnv(t), "resolve", "--plain-http", "--retries", "0",
+		"REG.example:"+port+"/a:v1", "--resolve", "Reg.Example:"+port+":127.0.0.1")
+	if code != 0 {
+		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }

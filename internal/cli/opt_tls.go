@@ -166,7 +166,7 @@ func explainTLS(resp *http.Response) {
 }
 
 // newTransport makes a transport that dials other addresses for some
-// host:port.
+// host:port, which are in lower case.
 func newTransport(config *tls.Config, addresses map[string]string) *http.Transport {
 	t := remote.NewTransport()
 	t.TLSClientConfig = config
@@ -175,7 +175,7 @@ func newTransport(config *tls.Config, addresses map[string]string) *http.Transpo
 	}
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if to, ok := addresses[addr]; ok {
+		if to, ok := addresses[strings.ToLower(addr)]; ok {
 			addr = to
 		}
 		return dial(ctx, network, addr)

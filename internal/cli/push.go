@@ -59,8 +59,9 @@ Push a directory so that the same files give the same digest everywhere:
 Push what a command prints, as the file dump.sql:
   pg_dump shop | orlop push localhost:5000/dump:v1 - --title dump.sql --media-type application/sql
 
-Push to the OCI image layout directory layout-dir:
-  orlop push --oci-layout layout-dir:v1 hi.txt`),
+Push to an OCI image layout, a directory or a new tar file:
+  orlop push --oci-layout layout-dir:v1 hi.txt
+  orlop push --oci-layout layout.tar:v1 hi.txt`),
 		Args: minArgs(1, "the artifact reference and the files to push"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.target, opts.files = args[0], args[1:]
@@ -80,37 +81,59 @@ type pushResult struct {
 	ReferenceAsTags []string `json:"referenceAsTags"`
 }
 
-func runPush(ctx context.Context, env *Env, opts *pushOptions) error {
+func runPush(ctx context.Context, env *Env, opts *pushOptions) (err error) {
 	if err := checkStdin(opts.files, &opts.remoteOptions); err != nil {
 		return err
 	}
-	t, err := opts.create(env, &opts.commonOptions, opts.target)
+	p, err := opts.parse(opts.target)
 	if err != nil {
 		return err
 	}
-	if isDigest(t.reference) {
+	if isDigest(p.reference) {
 		return withHint(usagef("cannot push to a digest"), "name the artifact by a tag, or by none")
 	}
-	mountFrom, err := opts.repositories(t)
+	t, err := opts.createWhole(env, &opts.commonOptions, opts.target)
 	if err != nil {
 		return err
 	}
-	out := output.NewPrinter(env.Stdout)
-	p := progress(env, &opts.commonOptions, &opts.ttyOptions, opts.parsed, out,
-		"Preparing", "Uploading", "Uploaded", "Exists", "Mounted", "Skipped")
-	m, err := push(ctx, env, &opts.packOptions, &opts.concurrencyOptions, t, p, orlop.CopyOptions{
-		Tags: t.tags, Force: opts.force, MountFrom: mountFrom,
-	})
-	p.Close()
+	defer func() {
+		if closeErr := t.close(); err == nil {
+			err = closeErr
+		}
+	}()
+	m, err := opts.send(ctx, env, t)
 	if err != nil {
-		return pushFailure(t, err)
+		return err
 	}
 	if err := opts.export(m); err != nil {
 		return err
 	}
-	if !opts.parsed.IsText() {
-		return opts.parsed.Write(env.Stdout, newPushResult(t, m.Descriptor, t.tags))
+	return opts.writeResult(env, t, m)
+}
+
+// send pushes the files, and shows how.
+func (o *pushOptions) send(ctx context.Context, env *Env, t *target) (orlop.Manifest, error) {
+	mountFrom, err := o.repositories(t)
+	if err != nil {
+		return orlop.Manifest{}, err
 	}
+	p := progress(env, &o.commonOptions, &o.ttyOptions, o.parsed, output.NewPrinter(env.Stdout),
+		"Preparing", "Uploading", "Uploaded", "Exists", "Mounted", "Skipped")
+	m, err := push(ctx, env, &o.packOptions, &o.concurrencyOptions, t, p, orlop.CopyOptions{
+		Tags: t.tags, Force: o.force, MountFrom: mountFrom,
+	})
+	p.Close()
+	if err == nil {
+		err = t.commit(ctx)
+	}
+	return m, pushFailure(t, err)
+}
+
+func (o *pushOptions) writeResult(env *Env, t *target, m orlop.Manifest) error {
+	if !o.parsed.IsText() {
+		return o.parsed.Write(env.Stdout, newPushResult(t, m.Descriptor, t.tags))
+	}
+	out := output.NewPrinter(env.Stdout)
 	out.Line("Pushed %s", t)
 	for _, tag := range t.furtherTags() {
 		out.Line("Tagged %s", tag)
@@ -155,6 +178,9 @@ func newPushResult(t *target, d orlop.Descriptor, tags []string) pushResult {
 // pushFailure says what a failure of push is about. What went wrong with the
 // files is no answer of the registry.
 func pushFailure(t *target, err error) error {
+	if err == nil {
+		return nil
+	}
 	if e, ok := errors.AsType[*orlop.CopyError](err); ok {
 		err = e.Err // it says what failed, and push has one destination only
 		if e.Side == orlop.Source {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -54,6 +55,7 @@ type target struct {
 type parsedRef struct {
 	host, repo, base, reference string
 	tags                        []string
+	typed                       string // as typed, with the first tag only; "": base and reference
 }
 
 // parse takes raw apart, to find what is wrong with it before anything is done.
@@ -107,7 +109,7 @@ func (o *targetOptions) openTarget(env *Env, c *commonOptions, raw string, what 
 
 func newTarget(kind string, reg orlop.Registry, p parsedRef) *target {
 	t := &target{Registry: reg, kind: kind, repo: p.repo, base: p.base, reference: p.reference, tags: p.tags}
-	t.typed = t.at(p.reference)
+	t.typed = cmp.Or(p.typed, t.at(p.reference))
 	return t
 }
 
@@ -221,5 +223,8 @@ func (t *target) aboutRef(reference string, err error) error {
 	if t.kind == kindLayout {
 		err = local(err)
 	}
-	return about(reference, err)
+	if err == nil {
+		return nil
+	}
+	return &failure{err: err, reference: reference, base: t.base}
 }
