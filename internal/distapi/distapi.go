@@ -63,6 +63,9 @@ var table = [...]verbs{
 	kindUploads:   {post: (*API).startUpload},
 	kindUpload:    {get: (*API).statUpload, patch: (*API).patchUpload, put: (*API).putUpload, delete: (*API).cancelUpload},
 	kindReferrers: {get: (*API).listReferrers},
+
+	kindReadBlobs:  {post: (*API).readBlobs},
+	kindWriteBlobs: {post: (*API).writeBlobs},
 }
 
 // handler returns the handler of a method, or nil.
@@ -107,6 +110,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
+	w.Header()[headerExtensions] = valueExtensions
 	rt, err := parseRoute(r.URL.EscapedPath(), r.URL.RawQuery)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/smallblobs"
 )
 
 // Header names in the canonical form of net/textproto, so that they can index
@@ -16,6 +17,7 @@ const (
 	headerContentType    = "Content-Type"
 	headerDigest         = "Docker-Content-Digest"
 	headerETag           = "Etag"
+	headerExtensions     = smallblobs.Header
 	headerFiltersApplied = "Oci-Filters-Applied"
 	headerIfMatch        = "If-Match"
 	headerIfNoneMatch    = "If-None-Match"
@@ -39,6 +41,7 @@ const (
 var (
 	valueBytes       = []string{"bytes"}
 	valueOctetStream = []string{mediaTypeOctetStream}
+	valueExtensions  = []string{smallblobs.Name}
 )
 
 // setContentHeaders sets the headers that describe stored content: type,

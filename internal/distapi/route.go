@@ -14,14 +14,16 @@ import (
 type kind uint8
 
 const (
-	kindPing      kind = iota // /v2/
-	kindCatalog               // /v2/_catalog
-	kindTags                  // /v2/NAME/tags/list
-	kindManifest              // /v2/NAME/manifests/REFERENCE
-	kindBlob                  // /v2/NAME/blobs/DIGEST
-	kindUploads               // /v2/NAME/blobs/uploads/
-	kindUpload                // /v2/NAME/blobs/uploads/ID
-	kindReferrers             // /v2/NAME/referrers/DIGEST
+	kindPing       kind = iota // /v2/
+	kindCatalog                // /v2/_catalog
+	kindTags                   // /v2/NAME/tags/list
+	kindManifest               // /v2/NAME/manifests/REFERENCE
+	kindBlob                   // /v2/NAME/blobs/DIGEST
+	kindUploads                // /v2/NAME/blobs/uploads/
+	kindUpload                 // /v2/NAME/blobs/uploads/ID
+	kindReferrers              // /v2/NAME/referrers/DIGEST
+	kindReadBlobs              // /v2/NAME/_orlop/blobs/read
+	kindWriteBlobs             // /v2/NAME/_orlop/blobs/write
 )
 
 // route is a path taken apart. Every part is valid; what is not valid does not
@@ -78,6 +80,8 @@ func (rt *route) parseEnd(name, word, last string) error {
 	case word == "blobs" && last == "uploads":
 		rt.kind = kindUploads
 		return rt.parseName(name)
+	case word == "blobs" && strings.HasSuffix(name, "/_orlop"):
+		return rt.parseExtension(strings.TrimSuffix(name, "/_orlop"), last)
 	case word == "blobs":
 		rt.kind = kindBlob
 		return rt.parseDigest(name, last)
@@ -92,6 +96,20 @@ func (rt *route) parseEnd(name, word, last string) error {
 		return rt.parseUpload(name, last)
 	}
 	return errNoRoute
+}
+
+// parseExtension parses the last segment of a path under /_orlop/blobs/, which
+// no repository name can hold.
+func (rt *route) parseExtension(name, last string) error {
+	switch last {
+	case "read":
+		rt.kind = kindReadBlobs
+	case "write":
+		rt.kind = kindWriteBlobs
+	default:
+		return errNoRoute
+	}
+	return rt.parseName(name)
 }
 
 func (rt *route) parseName(escaped string) (err error) {

@@ -40,6 +40,9 @@ func TestParseRoute(t *testing.T) {
 		"/v2/a/blobs/uploads/u-1_X":           {kind: kindUpload, repo: "a", upload: "u-1_X"},
 		"/v2/a/blobs/uploads/u&digest=x":      {kind: kindUpload, repo: "a", upload: "u", query: "digest=x&"},
 
+		"/v2/a%2Fb/_orlop/blobs/read": {kind: kindReadBlobs, repo: "a/b"},
+		"/v2/a/b/_orlop/blobs/write":  {kind: kindWriteBlobs, repo: "a/b"},
+
 		// Repositories named like the words of the API.
 		"/v2/tags/tags/list":                       {kind: kindTags, repo: "tags"},
 		"/v2/blobs/uploads/manifests/manifests/v1": {kind: kindManifest, repo: "blobs/uploads/manifests", tag: "v1"},

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/orlop/orlop/internal/smallblobs"
 )
 
 // TestEveryRouteHasARule asks every method of every kind of route for a
@@ -18,6 +20,7 @@ func TestEveryRouteHasARule(t *testing.T) {
 	paths := [...]string{
 		kindPing: "", kindCatalog: "", kindTags: "/tags/list", kindManifest: "/manifests/v1", kindBlob: "/blobs/" + d,
 		kindUploads: "/blobs/uploads/", kindUpload: upload, kindReferrers: "/referrers/" + d,
+		kindReadBlobs: smallblobs.ReadPath, kindWriteBlobs: smallblobs.WritePath,
 	}
 	if len(paths) != len(table) {
 		t.Fatal("a kind of route has no path in this test")
