@@ -102,6 +102,14 @@ func (o *remoteOptions) speaksTLS(ctx context.Context, env *Env, conn connection
 	return true
 }
 
+// leavesTLSOpen tells whether the flags say no more than that any certificate
+// will do, of a registry on this machine, which may have none: so scripts have
+// it.
+func (o *remoteOptions) leavesTLSOpen(conn connection) bool {
+	return o.insecure && !conn.foreign && !conn.insecure && isLoopback(conn.host) &&
+		!o.flags.Changed(o.name("plain-http")) && o.caFile == "" && o.certFile == ""
+}
+
 // open opens the registry at host with a credential, to manage it. Of
 // registries.conf only the blocks count.
 func (o *remoteOptions) open(env *Env, c *commonOptions, host string, cred auth.CredentialFunc) (*remote.Registry, error) {
@@ -113,6 +121,10 @@ func (o *remoteOptions) open(env *Env, c *commonOptions, host string, cred auth.
 
 // connect opens a registry. Nothing is sent yet.
 func (o *remoteOptions) connect(env *Env, c *commonOptions, conn connection) (*remote.Registry, error) {
+	if o.leavesTLSOpen(conn) {
+		// No context is at hand, and none is needed: this machine answers at once.
+		conn.insecure, conn.plainHTTP = true, !o.speaksTLS(context.Background(), env, conn)
+	}
 	transport, plainHTTP, err := o.transport(env, conn)
 	if err != nil {
 		return nil, err

@@ -66,6 +66,26 @@ func TestInsecureInTheConfiguration(t *testing.T) {
 	}
 }
 
+// TestInsecureOnThisMachine: --insecure for a registry of this machine, which
+// may speak TLS with any certificate, or no TLS at all.
+func TestInsecureOnThisMachine(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	for _, secure := range []bool{false, true} {
+		l := testenv.StartLiar(t, testenv.LiarOptions{TLS: secure})
+		l.AddArtifact(t, "v1", l.AddBlob("f", []byte("content")))
+		for _, args := range [][]string{
+			{"login", "--insecure", l.Address, "-u", "u", "-p", "p"},
+			{"pull", "--insecure", l.Address + "/a:v1", "-o", t.TempDir()},
+			{"push", "--insecure", l.Address + "/b:v1", "opt_remote.go"},
+			{"cp", "--from-insecure", l.Address + "/a:v1", "--to-oci-layout", filepath.Join(t.TempDir(), "layout:1")},
+		} {
+			if code, _, stderr := run(t, t.Context(), testEnv(t), args...); code != 0 {
+				t.Errorf("TLS %v, %v: exit code %d, errors %s", secure, args, code, stderr)
+			}
+		}
+	}
+}
+
 // TestResolveIgnoresCase: names of hosts are the same in capitals.
 func TestResolveIgnoresCase(t *testing.T) {
 	l := testenv.StartLiar(t, testenv.LiarOptions{})
