@@ -41,25 +41,8 @@ func (c *Client) CreateServicePrincipal(ctx context.Context, p NewServicePrincip
 
 // ServicePrincipals lists all, by application id.
 func (c *Client) ServicePrincipals(ctx context.Context) iter.Seq2[ServicePrincipal, error] {
-	return func(yield func(ServicePrincipal, error) bool) {
-		query := ""
-		for {
-			var page ServicePrincipals
-			if err := c.call(ctx, http.MethodGet, "service-principals"+query, nil, &page); err != nil {
-				yield(ServicePrincipal{}, err)
-				return
-			}
-			for _, p := range page.ServicePrincipals {
-				if !yield(p, nil) {
-					return
-				}
-				query = "?last=" + url.QueryEscape(p.AppID)
-			}
-			if !page.More || len(page.ServicePrincipals) == 0 {
-				return
-			}
-		}
-	}
+	return pages(ctx, c, "service-principals", func(p ServicePrincipals) ([]ServicePrincipal, bool) { return p.ServicePrincipals, p.More },
+		func(p ServicePrincipal) string { return p.AppID })
 }
 
 // DeleteServicePrincipal removes an application. Its credentials are refused
@@ -68,10 +51,11 @@ func (c *Client) DeleteServicePrincipal(ctx context.Context, appID string) error
 	return c.call(ctx, http.MethodDelete, "service-principals/"+url.PathEscape(appID), nil, nil)
 }
 
-// ResetCredential replaces the secret of an application by a new one.
-func (c *Client) ResetCredential(ctx context.Context, appID string) (Credential, error) {
+// ResetCredential gives an application a new secret, in place of those it has
+// unless Append says otherwise.
+func (c *Client) ResetCredential(ctx context.Context, appID string, s NewSecret) (Credential, error) {
 	var out Credential
-	err := c.call(ctx, http.MethodPost, "service-principals/"+url.PathEscape(appID)+"/credential", nil, &out)
+	err := c.call(ctx, http.MethodPost, "service-principals/"+url.PathEscape(appID)+"/credential", s, &out)
 	return out, err
 }
 
@@ -92,7 +76,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.registry.Do(req, Scope)
+	resp, err := c.registry.Do(req, Scopes...)
 	if err != nil {
 		return err
 	}

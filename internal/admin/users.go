@@ -15,27 +15,9 @@ func (c *Client) CreateUser(ctx context.Context, u NewUser) (UserCredential, err
 	return out, err
 }
 
-// Users lists all, by id.
+// Users lists all, by name.
 func (c *Client) Users(ctx context.Context) iter.Seq2[User, error] {
-	return func(yield func(User, error) bool) {
-		query := ""
-		for {
-			var page Users
-			if err := c.call(ctx, http.MethodGet, "users"+query, nil, &page); err != nil {
-				yield(User{}, err)
-				return
-			}
-			for _, u := range page.Users {
-				if !yield(u, nil) {
-					return
-				}
-				query = "?last=" + url.QueryEscape(u.ID)
-			}
-			if !page.More || len(page.Users) == 0 {
-				return
-			}
-		}
-	}
+	return pages(ctx, c, "users", func(p Users) ([]User, bool) { return p.Users, p.More }, func(u User) string { return u.Name })
 }
 
 // DeleteUser removes a user, who is refused from then on.

@@ -7,8 +7,9 @@ import "time"
 // Prefix is the path under which the API is served.
 const Prefix = "/api/v1/"
 
-// Scope is what a token must grant for the management of principals.
-const Scope = "registry:principals:manage"
+// Scopes are what a token is asked for to call the API: a caller gets those it
+// may have, and each operation needs one of them.
+var Scopes = []string{"registry:principals:manage", "registry:tokens:manage", "registry:settings:manage,view"}
 
 // NewServicePrincipal is the body of POST service-principals.
 type NewServicePrincipal struct {
@@ -35,7 +36,16 @@ type ServicePrincipal struct {
 	AppID       string    `json:"appId"`
 	DisplayName string    `json:"displayName"`
 	Created     time.Time `json:"createdDateTime"`
+	Enabled     bool      `json:"accountEnabled"`
 	Roles       []Role    `json:"roles"`
+}
+
+// NewSecret is the body of POST service-principals/{id}/credential. The zero
+// value is a secret without an end in place of all others.
+type NewSecret struct {
+	DisplayName string     `json:"displayName,omitempty"`
+	End         *time.Time `json:"endDateTime,omitempty"`
+	Append      bool       `json:"append,omitempty"` // keep the others
 }
 
 // Role is a role given at the registry, or at the repositories of a name or
@@ -78,10 +88,11 @@ type User struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
 	Created time.Time `json:"createdDateTime"`
+	Enabled bool      `json:"accountEnabled"`
 	Roles   []Role    `json:"roles"`
 }
 
-// Users is a page of a list, by id. The next page is that of ?last=ID.
+// Users is a page of a list, by name. The next page is that of ?last=NAME.
 type Users struct {
 	Users []User `json:"users"`
 	More  bool   `json:"more"`

@@ -1,5 +1,7 @@
 // Package adminapi is the server's side of the management API, under /api/v1/:
-// service principals and users. Package admin has its JSON and the client.
+// service principals, users and their roles, tokens and scope maps, the admin
+// user, and how registry and repositories are open. Package admin has its JSON
+// and the client.
 package adminapi
 
 import (
@@ -37,18 +39,61 @@ type route struct {
 	handle  func(a *API, w http.ResponseWriter, r *http.Request, c *gate.Caller) error
 }
 
-var managePrincipals = authz.Registry("principals", authz.Manage)
+// Rights that the operations need.
+var (
+	managePrincipals = authz.Registry("principals", authz.Manage)
+	manageTokens     = authz.Registry("tokens", authz.Manage)
+	viewSettings     = authz.Registry("settings", authz.View)
+)
 
 // routes lists every operation of the API.
 var routes = []route{
 	{"GET", "service-principals", managePrincipals, (*API).listServicePrincipals},
 	{"POST", "service-principals", managePrincipals, (*API).createServicePrincipal},
+	{"PATCH", "service-principals/{id}", managePrincipals, (*API).enableServicePrincipal},
 	{"DELETE", "service-principals/{id}", managePrincipals, (*API).deleteServicePrincipal},
+	{"GET", "service-principals/{id}/credential", managePrincipals, (*API).listCredentials},
 	{"POST", "service-principals/{id}/credential", managePrincipals, (*API).resetCredential},
+	{"DELETE", "service-principals/{id}/credential/{key}", managePrincipals, (*API).deleteCredential},
 	{"GET", "users", managePrincipals, (*API).listUsers},
 	{"POST", "users", managePrincipals, (*API).createUser},
+	{"PATCH", "users/{name}", managePrincipals, (*API).enableUser},
 	{"DELETE", "users/{name}", managePrincipals, (*API).deleteUser},
 	{"POST", "users/{name}/password", managePrincipals, (*API).setPassword},
+	{"GET", "role-assignments", managePrincipals, (*API).listRoles},
+	{"POST", "role-assignments", managePrincipals, (*API).assignRole},
+	{"DELETE", "role-assignments", managePrincipals, (*API).unassignRole},
+
+	{"GET", "tokens", manageTokens, (*API).listTokens},
+	{"POST", "tokens", manageTokens, (*API).createToken},
+	{"GET", "tokens/{name}", manageTokens, (*API).getToken},
+	{"PATCH", "tokens/{name}", manageTokens, (*API).updateToken},
+	{"DELETE", "tokens/{name}", manageTokens, (*API).deleteToken},
+	{"POST", "tokens/{name}/credentials", manageTokens, (*API).generatePassword},
+	{"DELETE", "tokens/{name}/credentials/{password}", manageTokens, (*API).deletePassword},
+	{"GET", "scope-maps", manageTokens, (*API).listScopeMaps},
+	{"POST", "scope-maps", manageTokens, (*API).createScopeMap},
+	{"GET", "scope-maps/{name}", manageTokens, (*API).getScopeMap},
+	{"PATCH", "scope-maps/{name}", manageTokens, (*API).updateScopeMap},
+	{"DELETE", "scope-maps/{name}", manageTokens, (*API).deleteScopeMap},
+
+	{"GET", "admin-user", manageTokens, (*API).getAdminUser},
+	{"PATCH", "admin-user", manageTokens, (*API).enableAdminUser},
+	{"POST", "admin-user/credentials/{password}", manageTokens, (*API).renewAdminPassword},
+	{"GET", "access", viewSettings, (*API).getAccess},
+	{"PATCH", "access", manageTokens, (*API).setAnonymousPull},
+	{"PUT", "access/role-mode", managePrincipals, (*API).setRoleMode},
+	{"GET", "access/repositories/{name...}", manageTokens, (*API).getRepositoryAccess},
+	{"PATCH", "access/repositories/{name...}", manageTokens, (*API).setRepositoryAccess},
+}
+
+// Routes lists every operation of the API as "METHOD path".
+func Routes() []string {
+	var out []string
+	for _, rt := range routes {
+		out = append(out, rt.method+" "+admin.Prefix+rt.pattern)
+	}
+	return out
 }
 
 // New returns the handler of /api/v1/.

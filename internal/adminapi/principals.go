@@ -1,13 +1,12 @@
 package adminapi
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 	"unicode"
 
-	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/admin"
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
@@ -20,23 +19,6 @@ const (
 	maxRepositories = 500 // of one service principal
 	maxRoles        = 10  // likewise
 )
-
-var errNoPrincipal = &orlop.Error{Code: "PRINCIPAL_UNKNOWN", Status: http.StatusNotFound, Message: "no such principal"}
-
-var errNameTaken = &orlop.Error{Code: "NAME_TAKEN", Status: http.StatusConflict, Message: "the name is taken"}
-
-// explain gives the errors of authn their answers.
-func explain(err error) error {
-	switch {
-	case errors.Is(err, authn.ErrNoPrincipal):
-		return errNoPrincipal
-	case errors.Is(err, authn.ErrNameTaken):
-		return errNameTaken
-	case errors.Is(err, authn.ErrUserName), errors.Is(err, authn.ErrWeakPassword):
-		return invalid(err.Error())
-	}
-	return err
-}
 
 func (a *API) createServicePrincipal(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
 	var in admin.NewServicePrincipal
@@ -62,9 +44,13 @@ func checkName(name string) error {
 	if name == "" || len(name) > maxName {
 		return invalid(fmt.Sprintf("name must have 1 to %d bytes", maxName))
 	}
-	for _, r := range name {
+	return checkPrintable("name", name)
+}
+
+func checkPrintable(what, s string) error {
+	for _, r := range s {
 		if !unicode.IsPrint(r) {
-			return invalid("name must be printable")
+			return invalid(what + " must be printable")
 		}
 	}
 	return nil
@@ -116,7 +102,8 @@ func (a *API) listServicePrincipals(w http.ResponseWriter, r *http.Request, c *g
 }
 
 func describe(p meta.Principal) admin.ServicePrincipal {
-	return admin.ServicePrincipal{AppID: p.ID, DisplayName: p.DisplayName, Created: p.Created, Roles: describeRoles(p.Roles)}
+	return admin.ServicePrincipal{AppID: p.ID, DisplayName: p.DisplayName, Created: p.Created,
+		Enabled: !p.Disabled, Roles: describeRoles(p.Roles)}
 }
 
 func describeRoles(roles []meta.RoleAssignment) []admin.Role {
@@ -135,16 +122,82 @@ func (a *API) deleteServicePrincipal(w http.ResponseWriter, r *http.Request, c *
 	return nil
 }
 
+func (a *API) enableServicePrincipal(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	return a.enable(w, r, c, meta.KindServicePrincipal, r.PathValue("id"))
+}
+
+// enable lets a principal in, or keeps it out.
+func (a *API) enable(w http.ResponseWriter, r *http.Request, c *gate.Caller, kind meta.Kind, name string) error {
+	enabled, err := readEnabled(w, r)
+	if err != nil {
+		return err
+	}
+	if err := a.authn.SetDisabled(r.Context(), c.RegistryID, kind, name, !enabled); err != nil {
+		return explain(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func readEnabled(w http.ResponseWriter, r *http.Request) (bool, error) {
+	var in admin.Enablement
+	if err := readJSON(w, r, &in); err != nil {
+		return false, err
+	}
+	if in.Enabled == nil {
+		return false, invalid("enabled must be true or false")
+	}
+	return *in.Enabled, nil
+}
+
 func (a *API) resetCredential(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	var in admin.NewSecret
+	if r.ContentLength != 0 { // the first clients sent no body
+		if err := readJSON(w, r, &in); err != nil {
+			return err
+		}
+	}
+	if in.DisplayName != "" {
+		if err := checkName(in.DisplayName); err != nil {
+			return err
+		}
+	}
 	p, err := a.authn.ServicePrincipal(r.Context(), c.RegistryID, r.PathValue("id"))
 	if err != nil {
 		return explain(err)
 	}
-	secret, err := a.authn.ResetSecret(r.Context(), c.RegistryID, p.ID)
+	_, secret, err := a.authn.ResetSecret(r.Context(), c.RegistryID, p.ID, authn.NewSecret{
+		Name: in.DisplayName, Expires: instant(in.End), Append: in.Append,
+	})
 	if err != nil {
 		return explain(err)
 	}
 	a.writeCredential(w, http.StatusOK, p, secret)
+	return nil
+}
+
+func (a *API) listCredentials(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	p, err := a.authn.ServicePrincipal(r.Context(), c.RegistryID, r.PathValue("id"))
+	if err != nil {
+		return explain(err)
+	}
+	out := admin.Secrets{Secrets: []admin.Secret{}}
+	for _, s := range p.Secrets {
+		known := admin.Secret{KeyID: s.ID, DisplayName: s.Name, Start: s.Created.Format(time.RFC3339)}
+		if !s.Expires.IsZero() {
+			known.End = s.Expires.Format(time.RFC3339)
+		}
+		out.Secrets = append(out.Secrets, known)
+	}
+	gate.WriteJSON(w, http.StatusOK, out)
+	return nil
+}
+
+func (a *API) deleteCredential(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	if err := a.authn.DeleteSecret(r.Context(), c.RegistryID, r.PathValue("id"), r.PathValue("key")); err != nil {
+		return explain(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

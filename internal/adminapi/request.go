@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/orlop/orlop"
 )
@@ -54,6 +55,14 @@ func pageSize(r *http.Request) (int, error) {
 		return 0, orlop.ErrPaginationInvalid.With("n must be from 1 to " + strconv.Itoa(maxPage))
 	}
 	return n, nil
+}
+
+// instant is a point in time that may be absent.
+func instant(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 // invalid is an error of the caller.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/orlop/orlop/internal/admin"
 	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/meta"
 )
 
 func (a *API) createUser(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
@@ -35,10 +36,14 @@ func (a *API) listUsers(w http.ResponseWriter, r *http.Request, c *gate.Caller) 
 	}
 	page := admin.Users{Users: []admin.User{}, More: len(found) > n}
 	for _, p := range found[:min(n, len(found))] {
-		page.Users = append(page.Users, admin.User{ID: p.ID, Name: p.Name, Created: p.Created, Roles: describeRoles(p.Roles)})
+		page.Users = append(page.Users, admin.User{ID: p.ID, Name: p.Name, Created: p.Created, Enabled: !p.Disabled, Roles: describeRoles(p.Roles)})
 	}
 	gate.WriteJSON(w, http.StatusOK, page)
 	return nil
+}
+
+func (a *API) enableUser(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
+	return a.enable(w, r, c, meta.KindUser, r.PathValue("name"))
 }
 
 func (a *API) deleteUser(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {

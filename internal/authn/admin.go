@@ -65,33 +65,36 @@ func (a *Authenticator) setAdminPassword(ctx context.Context, password string) e
 	}
 	for _, s := range p.Secrets {
 		if !expired(s.Expires, a.now()) && (matchGenerated(s.Hash, password) || matchHuman(s.Hash, password)) {
-			a.proven.Store(a.proof(s.ID, password))
+			a.proven.Store(a.prove(s.ID, password))
 			return nil
 		}
 	}
 	secret := newSecret(secretName, hashHuman(password), a.now())
 	if ok {
-		err = a.replace(ctx, p.Registry, p.ID, secret)
+		err = a.edit(ctx, p.Registry, p.ID, func(p *meta.Principal) error {
+			p.Disabled, p.Secrets = false, []meta.Secret{secret}
+			return nil
+		})
 	} else {
 		err = a.createAdmin(ctx, secret)
 	}
 	if err != nil {
 		return fmt.Errorf("set the admin's password: %w", err)
 	}
-	a.proven.Store(a.proof(secret.ID, password))
+	a.proven.Store(a.prove(secret.ID, password))
 	return nil
 }
 
-// proof stands for a password that was hashed when it was put in force: the
+// proven stands for a password that was hashed when it was put in force: the
 // first sign-in with it, which is often what a start is waited for by, need not
 // hash it again.
-type proof struct {
+type proven struct {
 	secret string // id
 	sum    [sha256.Size]byte
 }
 
-func (a *Authenticator) proof(secret, password string) *proof {
-	return &proof{secret: secret, sum: sha256.Sum256(append(a.salt[:], password...))}
+func (a *Authenticator) prove(secret, password string) *proven {
+	return &proven{secret: secret, sum: sha256.Sum256(append(a.salt[:], password...))}
 }
 
 // isProven tells whether a password is the one of the secret, as far as that is
@@ -101,7 +104,7 @@ func (a *Authenticator) isProven(secret *meta.Secret, password string) bool {
 	if known == nil || secret == nil || known.secret != secret.ID {
 		return false
 	}
-	sum := a.proof(secret.ID, password).sum
+	sum := a.prove(secret.ID, password).sum
 	return subtle.ConstantTimeCompare(sum[:], known.sum[:]) == 1
 }
 

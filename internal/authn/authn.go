@@ -36,6 +36,8 @@ type Options struct {
 	// AnonymousPull lets anybody pull from every repository. Otherwise the
 	// metadata store tells.
 	AnonymousPull bool
+	// Federation knows the issuers that are trusted; nil trusts none.
+	Federation Federation
 	// Log is for failed sign-ins; nil discards.
 	Log *slog.Logger
 }
@@ -47,6 +49,7 @@ type Authenticator struct {
 	now           func() time.Time
 	anonymousPull bool
 	log           *slog.Logger
+	federation    Federation
 
 	keys     *keyring
 	people   *people
@@ -59,7 +62,7 @@ type Authenticator struct {
 
 	adminPassword atomic.Pointer[string] // to be put in force; see settle
 	settling      sync.Mutex             // held while that is done
-	proven        atomic.Pointer[proof]  // of the password that was put in force
+	proven        atomic.Pointer[proven] // of the password that was put in force
 }
 
 // New returns an Authenticator on a store, and makes the server's keys if it
@@ -71,12 +74,15 @@ func New(ctx context.Context, store Store, o Options) (*Authenticator, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Federation == nil {
+		o.Federation = noFederation{}
+	}
 	keys, err := openKeyring(ctx, store, o.Now)
 	if err != nil {
 		return nil, err
 	}
 	a := &Authenticator{
-		store: store, now: o.Now, anonymousPull: o.AnonymousPull, log: o.Log,
+		store: store, now: o.Now, anonymousPull: o.AnonymousPull, log: o.Log, federation: o.Federation,
 		keys: keys, people: newPeople(store, o.Now), guard: newGuard(),
 		sessions: newCache[sessionKey, *Session](maxSessions),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
@@ -140,11 +146,11 @@ func (a *Authenticator) present(ctx context.Context, key sessionKey, s *Session)
 	if s.Identity == nil || s.Identity.current(now) {
 		return s, nil
 	}
-	id, err := a.people.get(ctx, s.Identity.Registry, s.Identity.ID)
+	id, err := a.identity(ctx, s.Identity.Registry, s.Identity.ID, s.Identity.Name, s.proof)
 	if err != nil {
 		return nil, err
 	}
-	if id == nil || !id.holds(s.secret, now) {
+	if id == nil {
 		a.sessions.drop(key)
 		return nil, nil
 	}
@@ -169,7 +175,11 @@ func (a *Authenticator) verify(ctx context.Context, registry int64, from netip.A
 		}
 		return s, err
 	case c.user == NullUser:
-		return a.token(ctx, registry, c.secret)
+		s, err := a.token(ctx, registry, c.secret)
+		if err == nil && s.Means == Management {
+			return nil, ErrBadCredentials // it is for the exchange
+		}
+		return s, err
 	default:
 		return a.signIn(ctx, registry, from, c.user, c.secret)
 	}

@@ -29,7 +29,7 @@ type ThrottledError struct {
 }
 
 func (e *ThrottledError) Error() string {
-	return fmt.Sprintf("too many failed sign-ins, try again in %v", e.After.Round(time.Second))
+	return fmt.Sprintf("too many failed sign-ins, try again in %v", max(e.After.Round(time.Second), time.Second))
 }
 
 // guard counts wrong credentials by address, and by address and account.

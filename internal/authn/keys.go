@@ -22,6 +22,7 @@ import (
 const (
 	purposeSign   = "token-signing"
 	purposeTenant = "tenant"
+	purposeAdmin  = "admin-user"
 )
 
 // keptKeys is how many signing keys are good for checking: the newest, which
@@ -33,6 +34,7 @@ type keyring struct {
 	store  KeyStore
 	now    func() time.Time
 	tenant string
+	admin  []byte // of which the passwords of the admin user are derived
 
 	mu     sync.RWMutex
 	newest *signingKey
@@ -59,6 +61,11 @@ func openKeyring(ctx context.Context, store KeyStore, now func() time.Time) (*ke
 		return nil, err
 	}
 	k.tenant = tenant[0].ID
+	admin, err := k.ensure(ctx, purposeAdmin, newAdminKey)
+	if err != nil {
+		return nil, err
+	}
+	k.admin = admin[0].Secret
 	keys, err := k.ensure(ctx, purposeSign, newSigningKey)
 	if err != nil {
 		return nil, err
@@ -149,6 +156,14 @@ func (k *keyring) sign(payload []byte) (string, error) {
 	key := k.newest
 	k.mu.RUnlock()
 	return key.sign(payload)
+}
+
+// ours tells whether a token says that one of the keys has signed it.
+func (k *keyring) ours(token string) bool {
+	header, _, _ := strings.Cut(token, ".")
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.byHeader[header] != nil
 }
 
 // open returns the payload of a token that one of the keys has signed.

@@ -92,6 +92,16 @@ func (p *people) changed(id string) {
 	p.forget(id)
 }
 
+// allChanged is changed for everybody.
+func (p *people) allChanged() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changes++
+	for id := range p.byID {
+		p.forget(id)
+	}
+}
+
 // forget drops an identity, also for the sessions that hold it. The caller
 // holds mu.
 func (p *people) forget(id string) {
@@ -104,7 +114,7 @@ func (p *people) forget(id string) {
 func newIdentity(p meta.Principal, now time.Time) *Identity {
 	id := &Identity{
 		ID: p.ID, Name: p.Name, Kind: p.Kind, Registry: p.Registry,
-		Grants: authz.ForRoles(p.Roles), secrets: slices.Clone(p.Secrets), loaded: now,
+		Grants: grants(p), RepositoryRoles: p.RepositoryRoles, secrets: slices.Clone(p.Secrets), loaded: now,
 	}
 	for _, r := range p.Roles {
 		id.Roles = append(id.Roles, r.Role)
@@ -115,4 +125,16 @@ func newIdentity(p meta.Principal, now time.Time) *Identity {
 		id.secrets[i].Hash = nil
 	}
 	return id
+}
+
+// grants compiles what a principal may do, which its kind decides by.
+func grants(p meta.Principal) *authz.Grants {
+	switch p.Kind {
+	case meta.KindToken:
+		return authz.ForScopeMap(p.ScopeMap, p.Actions)
+	case meta.KindAdminUser:
+		return authz.AllContent()
+	default:
+		return authz.ForRoles(p.Roles, p.RepositoryRoles)
+	}
 }

@@ -76,7 +76,7 @@ func TestServicePrincipals(t *testing.T) {
 		if err := e.DeleteServicePrincipal(t.Context(), registry, id); !errors.Is(err, ErrNoPrincipal) {
 			t.Errorf("delete %q: %v", id, err)
 		}
-		if _, err := e.ResetSecret(t.Context(), registry, id); !errors.Is(err, ErrNoPrincipal) {
+		if _, _, err := e.ResetSecret(t.Context(), registry, id, NewSecret{}); !errors.Is(err, ErrNoPrincipal) {
 			t.Errorf("reset %q: %v", id, err)
 		}
 	}
@@ -84,7 +84,7 @@ func TestServicePrincipals(t *testing.T) {
 		t.Errorf("delete from another registry: %v", err)
 	}
 	e.good(basicAuth("admin", "x"))
-	fresh, err := e.ResetSecret(t.Context(), registry, app)
+	_, fresh, err := e.ResetSecret(t.Context(), registry, app, NewSecret{})
 	if err != nil || fresh == secret {
 		t.Fatal(fresh == secret, err)
 	}

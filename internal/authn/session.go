@@ -18,6 +18,9 @@ type Identity struct {
 	Registry int64
 	Roles    []string      // names, sorted, each once
 	Grants   *authz.Grants // present rights
+	// RepositoryRoles: the registry is in the mode in which only
+	// repository-scoped roles give rights on content.
+	RepositoryRoles bool
 
 	secrets []meta.Secret
 	loaded  time.Time
@@ -38,10 +41,12 @@ type Means uint8
 
 // The ways to sign in.
 const (
-	Nobody  Means = iota // no credentials
-	Secret               // a password or generated secret
-	Access               // an access token
-	Refresh              // a refresh token
+	Nobody     Means = iota // no credentials
+	Secret                  // a password or generated secret
+	Access                  // an access token
+	Refresh                 // a refresh token
+	Management              // a token of the management plane
+	Federated               // a token of an issuer that is trusted
 )
 
 // Session is an authenticated caller: who it is, and what limits the credential
@@ -50,11 +55,19 @@ type Session struct {
 	Identity *Identity // nil: anonymous
 	Means    Means
 	Expires  time.Time // of the token; zero with a secret
+	Audience string    // what the token is for, as it says itself; "" with a secret
 
-	limit  *authz.Grants // what the access token grants; nil: no limit
-	anon   *authz.Grants // what nobody in particular may do, without Identity
-	secret string        // id of the secret the caller signed in with
-	until  time.Time     // when a cached session ends; zero: never
+	limit *authz.Grants // what the access token grants; nil: no limit
+	anon  *authz.Grants // what nobody in particular may do, without Identity
+	proof proof         // what the caller signed in with in the end
+	until time.Time     // when a cached session ends; zero: never
+}
+
+// proof is what makes a principal known: one of its secrets, or a rule by which
+// an issuer is trusted. A session, and every token got in it, ends with it.
+type proof struct {
+	secret string // id of the secret
+	rule   string // name of the rule; then there is no secret
 }
 
 // Anonymous tells whether the caller is nobody in particular.

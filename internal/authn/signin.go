@@ -40,7 +40,7 @@ func (a *Authenticator) signIn(ctx context.Context, registry int64, from netip.A
 	if !match.Expires.IsZero() && match.Expires.Before(until) {
 		until = match.Expires
 	}
-	return &Session{Identity: a.people.remember(p, seen), Means: Secret, secret: match.ID, until: until}, nil
+	return &Session{Identity: a.people.remember(p, seen), Means: Secret, proof: proof{secret: match.ID}, until: until}, nil
 }
 
 // match finds the secret among those of a principal; nil if it is none of them.

@@ -87,7 +87,7 @@ func TestRevoke(t *testing.T) {
 	for name, revoke := range map[string]func(e *env, app string) error{
 		"delete": func(e *env, app string) error { return e.DeleteServicePrincipal(t.Context(), registry, app) },
 		"reset": func(e *env, app string) error {
-			_, err := e.ResetSecret(t.Context(), registry, app)
+			_, _, err := e.ResetSecret(t.Context(), registry, app, NewSecret{})
 			return err
 		},
 	} {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/meta"
 )
 
 // Lifetimes of tokens, those of ACR.
@@ -26,11 +27,12 @@ const (
 	tokenVersion = "1.0"
 	grantAccess  = "access_token"
 	grantRefresh = "refresh_token"
+	grantManage  = "management"
 )
 
-// claims are what tokens say: the claims of ACR, and two of our own that bind a
-// token to a registry, whatever its hosts, and to the secret it was got with,
-// whose end is the token's end.
+// claims are what tokens say: the claims of ACR, and some of our own that bind a
+// token to a registry, whatever its hosts, and to the secret or the rule it was
+// got by, whose end is the token's end.
 type claims struct {
 	ID          string        `json:"jti"`
 	Subject     string        `json:"sub"` // id of the principal; "" for nobody
@@ -47,6 +49,18 @@ type claims struct {
 	Roles       []string      `json:"roles"`
 	Registry    int64         `json:"orlop_registry"`
 	Secret      string        `json:"orlop_secret,omitempty"`
+	Rule        string        `json:"orlop_rule,omitempty"`
+	Name        string        `json:"orlop_name,omitempty"` // of who is known by a rule
+	// Identity is in refresh tokens of registries in the mode of repository
+	// roles; acr-cli finds out the mode by it.
+	Identity string `json:"aad_identity,omitempty"`
+
+	// Of management tokens: by what the clients of Azure know who signed in.
+	// They read it and cannot check it.
+	TenantID string `json:"tid,omitempty"`
+	ObjectID string `json:"oid,omitempty"`
+	AppID    string `json:"appid,omitempty"`
+	Ver      string `json:"ver,omitempty"`
 }
 
 // permissions tell what a refresh token may be used for, for clients that show
@@ -71,12 +85,15 @@ func (a *Authenticator) AccessToken(s *Session, registry int64, loginServer stri
 // RefreshToken issues a token that gets access tokens. It is false for sessions
 // that came by a token themselves, or by nothing.
 func (a *Authenticator) RefreshToken(s *Session, registry int64, loginServer string) (string, bool, error) {
-	if s.Means != Secret {
+	if s.Means != Secret && s.Means != Management && s.Means != Federated {
 		return "", false, nil
 	}
 	c := a.claims(s, registry, loginServer, RefreshTTL)
 	c.Grant, c.Tenant = grantRefresh, a.keys.tenant
 	c.Permissions = &permissions{Actions: []string{"read", "write", "delete", "metadata/read", "metadata/write"}}
+	if s.Identity != nil && s.Identity.RepositoryRoles {
+		c.Identity = s.Identity.ID
+	}
 	token, err := a.sign(c)
 	return token, err == nil, err
 }
@@ -85,9 +102,12 @@ func (a *Authenticator) claims(s *Session, registry int64, loginServer string, t
 	now := a.now()
 	c := &claims{
 		ID: uuid.NewString(), NotBefore: now.Unix(), Issued: now.Unix(), Expires: now.Add(ttl).Unix(),
-		Issuer: issuer, Audience: loginServer, Version: tokenVersion, Roles: []string{}, Registry: registry, Secret: s.secret,
+		Issuer: issuer, Audience: loginServer, Version: tokenVersion, Roles: []string{}, Registry: registry, Secret: s.proof.secret, Rule: s.proof.rule,
 	}
 	if s.Identity != nil {
+		if s.Identity.Kind == meta.KindFederated {
+			c.Name = s.Identity.Name
+		}
 		c.Subject, c.Roles = s.Identity.ID, append(c.Roles, s.Identity.Roles...)
 	}
 	return c
@@ -145,33 +165,25 @@ func (a *Authenticator) token(ctx context.Context, registry int64, token string)
 	if expired(expires, now) || now.Add(skew).Before(time.Unix(c.NotBefore, 0)) || c.Registry != registry || c.Issuer != issuer {
 		return nil, ErrBadCredentials
 	}
-	s := &Session{Expires: expires, until: expires, secret: c.Secret}
+	s := &Session{Expires: expires, Audience: c.Audience, until: expires, proof: proof{secret: c.Secret, rule: c.Rule}}
 	switch c.Grant {
 	case grantAccess:
 		s.Means, s.limit = Access, authz.ForScopes(c.Access)
 	case grantRefresh:
 		s.Means = Refresh
+	case grantManage:
+		s.Means = Management
 	default:
 		return nil, ErrBadCredentials
 	}
 	if c.Subject == "" {
 		return s, nil
 	}
-	return s, a.bind(ctx, s, registry, c.Subject)
-}
-
-// bind finds the principal of a token, which must hold the secret still that
-// the token was got with.
-func (a *Authenticator) bind(ctx context.Context, s *Session, registry int64, subject string) error {
-	id, err := a.people.get(ctx, registry, subject)
-	if err != nil {
-		return err
+	var err error
+	if s.Identity, err = a.identity(ctx, registry, c.Subject, c.Name, s.proof); err == nil && s.Identity == nil {
+		err = ErrBadCredentials
 	}
-	if id == nil || !id.holds(s.secret, a.now()) {
-		return ErrBadCredentials
-	}
-	s.Identity = id
-	return nil
+	return s, err
 }
 
 // RefreshSession tells who shows a refresh token.

@@ -61,40 +61,27 @@ func userSecret(password string) (hash []byte, generated string, err error) {
 	return hashHuman(password), "", nil
 }
 
-// Users lists at most n users after an id, by id.
+// Users lists at most n users after a name, by name.
 func (a *Authenticator) Users(ctx context.Context, registry int64, after string, n int) ([]meta.Principal, error) {
 	return a.store.Principals(ctx, registry, meta.KindUser, after, n)
 }
 
-// user returns the user of a name; ErrNoPrincipal if there is none.
-func (a *Authenticator) user(ctx context.Context, registry int64, name string) (meta.Principal, error) {
-	p, ok, err := a.store.PrincipalNamed(ctx, registry, name)
-	if err == nil && (!ok || p.Kind != meta.KindUser) {
-		err = ErrNoPrincipal
-	}
-	return p, err
+// User returns a user; ErrNoPrincipal if there is none of that name.
+func (a *Authenticator) User(ctx context.Context, registry int64, name string) (meta.Principal, error) {
+	return a.named(ctx, registry, meta.KindUser, name)
 }
 
 // DeleteUser removes a user, whose password and tokens are refused from the
 // next request. ErrNoPrincipal if there is none of that name.
 func (a *Authenticator) DeleteUser(ctx context.Context, registry int64, name string) error {
-	p, err := a.user(ctx, registry, name)
-	if err != nil {
-		return err
-	}
-	ok, err := a.store.DeletePrincipal(ctx, registry, meta.KindUser, p.ID)
-	a.people.changed(p.ID)
-	if err == nil && !ok {
-		err = ErrNoPrincipal
-	}
-	return err
+	return a.delete(ctx, registry, meta.KindUser, name)
 }
 
 // SetPassword replaces a user's password, by a generated one if password is "".
 // Tokens got with the old one are refused from the next request.
 // ErrNoPrincipal, ErrWeakPassword.
 func (a *Authenticator) SetPassword(ctx context.Context, registry int64, name, password string) (generated string, err error) {
-	p, err := a.user(ctx, registry, name)
+	p, err := a.User(ctx, registry, name)
 	if err != nil {
 		return "", err
 	}
@@ -102,5 +89,8 @@ func (a *Authenticator) SetPassword(ctx context.Context, registry int64, name, p
 	if err != nil {
 		return "", err
 	}
-	return generated, a.replace(ctx, registry, p.ID, newSecret(secretName, hash, a.now()))
+	return generated, a.edit(ctx, registry, p.ID, func(p *meta.Principal) error {
+		p.Secrets = []meta.Secret{newSecret(secretName, hash, a.now())}
+		return nil
+	})
 }

@@ -20,13 +20,26 @@ const (
 	DeletedRestore Action = "deleted_restore"
 )
 
+// Actions on a repository that "*" does not stand for, and that only some roles
+// give.
+const (
+	// Sign is content trust, the signing of ACR before OCI signatures.
+	Sign            Action = "sign"
+	QuarantineRead  Action = "quarantine_read"
+	QuarantineWrite Action = "quarantine_write"
+)
+
 // Actions on the registry.
 const (
 	// List lists repositories: registry:catalog:*. In a scope of a repository
 	// it stands for every action.
 	List Action = "*"
-	// Manage changes principals and their roles: registry:principals:manage.
+	// Manage changes what the name of the resource says: "principals" are
+	// users, applications and roles, "tokens" are registry tokens, scope maps,
+	// the admin user and anonymous pull, "settings" is the rest.
 	Manage Action = "manage"
+	// View looks at "settings".
+	View Action = "view"
 )
 
 // Types of resources.
@@ -38,7 +51,7 @@ const (
 // Access is one action on one resource.
 type Access struct {
 	Type   string // TypeRepository or TypeRegistry
-	Name   string // of the repository; "catalog", "deleted_catalog" or "principals" of the registry
+	Name   string // of the repository; "catalog", "deleted_catalog", "principals", "tokens" or "settings" of the registry
 	Action Action
 }
 
@@ -49,7 +62,7 @@ func Repository(name string, a Action) Access { return Access{TypeRepository, na
 func Registry(name string, a Action) Access { return Access{TypeRegistry, name, a} }
 
 // set is a set of actions.
-type set uint16
+type set uint32
 
 const (
 	pull set = 1 << iota
@@ -59,32 +72,47 @@ const (
 	metadataWrite
 	deletedRead
 	deletedRestore
+	sign
+	quarantineRead
+	quarantineWrite
 	catalog
 	deletedCatalog
-	manage
+	managePrincipals
+	manageTokens
+	manageSettings
+	viewSettings
 
 	none set = 0
-	// content is every action on a repository.
+	// content is what "*" on a repository stands for.
 	content = pull | push | remove | metadataRead | metadataWrite | deletedRead | deletedRestore
+	// onRepository is every action on a repository.
+	onRepository = content | sign | quarantineRead | quarantineWrite
+	lists        = catalog | deletedCatalog
 )
 
 // bit is the action as an element of a set; none if it is unknown.
 func (a Access) bit() set {
-	if a.Type == TypeRepository {
+	switch a.Type {
+	case TypeRepository:
 		return repositoryBit(a.Action)
-	}
-	if a.Type != TypeRegistry {
-		return none
-	}
-	switch {
-	case a.Name == "catalog" && a.Action == List:
-		return catalog
-	case a.Name == "deleted_catalog" && a.Action == List:
-		return deletedCatalog
-	case a.Name == "principals" && a.Action == Manage:
-		return manage
+	case TypeRegistry:
+		return registryBits[registryAction{a.Name, a.Action}]
 	}
 	return none
+}
+
+type registryAction struct {
+	name   string
+	action Action
+}
+
+var registryBits = map[registryAction]set{
+	{"catalog", List}:         catalog,
+	{"deleted_catalog", List}: deletedCatalog,
+	{"principals", Manage}:    managePrincipals,
+	{"tokens", Manage}:        manageTokens,
+	{"settings", Manage}:      manageSettings,
+	{"settings", View}:        viewSettings,
 }
 
 func repositoryBit(a Action) set {
@@ -103,6 +131,12 @@ func repositoryBit(a Action) set {
 		return deletedRead
 	case DeletedRestore:
 		return deletedRestore
+	case Sign:
+		return sign
+	case QuarantineRead:
+		return quarantineRead
+	case QuarantineWrite:
+		return quarantineWrite
 	case List:
 		return content
 	}

@@ -17,15 +17,18 @@ func (g *Grants) add(pattern string, s set) {
 	prefix, isPrefix := strings.CutSuffix(pattern, "*")
 	switch {
 	case pattern == "" || pattern == "*":
-		g.all |= s & content
+		g.all |= s & onRepository
 	case isPrefix:
-		grow(&g.under, prefix, s&content)
+		grow(&g.under, prefix, s&onRepository)
 	default:
-		grow(&g.exact, pattern, s&content)
+		grow(&g.exact, pattern, s&onRepository)
 	}
 }
 
 func grow(m *map[string]set, key string, s set) {
+	if s == none {
+		return
+	}
 	if *m == nil {
 		*m = map[string]set{}
 	}
@@ -45,6 +48,11 @@ func (g *Grants) Allows(a Access) bool {
 		return g.registry&want == want
 	}
 	return g.repository(a.Name)&want == want
+}
+
+// Empty tells whether nothing at all is granted.
+func (g *Grants) Empty() bool {
+	return g == nil || g.registry == none && g.all == none && len(g.exact) == 0 && len(g.under) == 0
 }
 
 // Sees tells whether a repository shows in lists: its metadata may be read, or

@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/orlop/orlop/internal/meta"
@@ -13,46 +15,69 @@ func accesses(r string) map[string]Access {
 		"metadata_read": Repository(r, MetadataRead), "metadata_write": Repository(r, MetadataWrite),
 		"deleted_read": Repository(r, DeletedRead), "deleted_restore": Repository(r, DeletedRestore),
 		"catalog": Registry("catalog", List), "deleted_catalog": Registry("deleted_catalog", List),
-		"manage": Registry("principals", Manage),
+		"sign": Repository(r, Sign), "quarantine_read": Repository(r, QuarantineRead), "quarantine_write": Repository(r, QuarantineWrite),
+		"principals": Registry("principals", Manage), "tokens": Registry("tokens", Manage),
+		"settings": Registry("settings", Manage), "view": Registry("settings", View),
 	}
 }
 
+// onRegistry are the accesses that an assignment at a repository does not give.
+var onRegistry = []string{"principals", "tokens", "settings", "view"}
+
 func TestRoles(t *testing.T) {
-	want := map[string][]string{
-		AcrPull:     {"pull", "metadata_read", "catalog"},
-		AcrPush:     {"pull", "push", "metadata_read", "catalog"},
-		AcrDelete:   {"delete"},
-		Reader:      {"pull", "metadata_read", "deleted_read", "catalog", "deleted_catalog"},
-		Contributor: {"pull", "push", "delete", "metadata_read", "metadata_write", "deleted_read", "deleted_restore", "catalog", "deleted_catalog"},
-		Owner:       {"pull", "push", "delete", "metadata_read", "metadata_write", "deleted_read", "deleted_restore", "catalog", "deleted_catalog", "manage"},
+	const all = "pull push delete metadata_read metadata_write deleted_read deleted_restore"
+	const management = " principals tokens settings view"
+	for role, want := range map[string]struct{ classic, repository string }{
+		AcrPull:             {classic: "pull metadata_read catalog"},
+		AcrPush:             {classic: "pull push metadata_read catalog"},
+		AcrDelete:           {classic: "delete"},
+		AcrImageSigner:      {"sign", "sign"},
+		AcrQuarantineReader: {"quarantine_read", "quarantine_read"},
+		AcrQuarantineWriter: {"quarantine_read quarantine_write", "quarantine_read quarantine_write"},
+		Reader:              {"pull metadata_read deleted_read quarantine_read catalog deleted_catalog view", "view"},
+		Contributor: {all + " sign quarantine_read quarantine_write catalog deleted_catalog tokens settings view",
+			"settings view"},
+		Owner: {all + " sign quarantine_read quarantine_write catalog deleted_catalog" + management, management},
+
+		RepositoryReader:        {repository: "pull metadata_read"},
+		RepositoryWriter:        {repository: "pull push metadata_read metadata_write"},
+		RepositoryContributor:   {repository: all},
+		RepositoryCatalogLister: {repository: "catalog"},
+	} {
+		checkRole(t, role, false, want.classic)
+		checkRole(t, role, true, want.repository)
 	}
-	if len(want) != len(Roles()) {
-		t.Errorf("the test knows %d roles, the table has %v", len(want), Roles())
+	if len(Roles()) != 13 {
+		t.Errorf("the test knows 13 roles, the table has %v", Roles())
 	}
-	for role, allowed := range want {
-		for _, prefix := range []string{"", "samples/a", "samples/*"} {
-			g := ForRoles([]meta.RoleAssignment{{Role: role, Prefix: prefix}})
-			may := map[string]bool{}
-			for _, a := range allowed {
-				// The right to manage comes with the registry only.
-				may[a] = a != "manage" || prefix == ""
+}
+
+func checkRole(t *testing.T, role string, repositoryRoles bool, allowed string) {
+	t.Helper()
+	for _, prefix := range []string{"", "samples/a", "samples/*"} {
+		g := ForRoles([]meta.RoleAssignment{{Role: role, Prefix: prefix}}, repositoryRoles)
+		may := map[string]bool{}
+		for _, a := range strings.Fields(allowed) {
+			may[a] = prefix == "" || !slices.Contains(onRegistry, a)
+		}
+		for name, a := range accesses("samples/a") {
+			if got := g.Allows(a); got != may[name] {
+				t.Errorf("%s at %q, repository roles %v: %s is %v", role, prefix, repositoryRoles, name, got)
 			}
-			for name, a := range accesses("samples/a") {
-				if got := g.Allows(a); got != may[name] {
-					t.Errorf("%s at %q: %s is %v", role, prefix, name, got)
-				}
+		}
+		for name, a := range accesses("other/a") {
+			if a.Type == TypeRepository && prefix != "" && g.Allows(a) {
+				t.Errorf("%s at %q reaches other/a: %s", role, prefix, name)
 			}
-			for name, a := range accesses("other/a") {
-				if a.Type == TypeRepository && prefix != "" && g.Allows(a) {
-					t.Errorf("%s at %q reaches other/a: %s", role, prefix, name)
-				}
-			}
+		}
+		if g.Empty() != (len(may) == 0 || prefix != "" && !slices.ContainsFunc(strings.Fields(allowed), func(a string) bool { return may[a] })) {
+			t.Errorf("%s at %q, repository roles %v: empty is %v", role, prefix, repositoryRoles, g.Empty())
 		}
 	}
 }
 
 func TestPrefix(t *testing.T) {
-	g := ForRoles([]meta.RoleAssignment{{Role: AcrPull, Prefix: "samples/*"}, {Role: AcrPush, Prefix: "samples/mine"}, {Role: AcrDelete, Prefix: "tools"}})
+	g := ForRoles([]meta.RoleAssignment{{Role: AcrPull, Prefix: "samples/*"}, {Role: AcrPush, Prefix: "samples/mine"}, {Role: AcrDelete, Prefix: "tools"}}, false)
 	for _, c := range []struct {
 		a    Access
 		want bool
@@ -83,19 +108,19 @@ func TestPrefix(t *testing.T) {
 
 // TestSees has lists show what may be read, and no more.
 func TestSees(t *testing.T) {
-	g := ForRoles([]meta.RoleAssignment{{Role: AcrPull, Prefix: "samples/*"}, {Role: AcrDelete, Prefix: "tools"}})
+	g := ForRoles([]meta.RoleAssignment{{Role: AcrPull, Prefix: "samples/*"}, {Role: AcrDelete, Prefix: "tools"}}, false)
 	for repo, want := range map[string]bool{"samples/a": true, "tools": false, "other": false} {
 		if g.Sees(repo) != want {
 			t.Errorf("%s shows: %v", repo, !want)
 		}
 	}
-	if g.SeesAll() || !ForRoles([]meta.RoleAssignment{{Role: Reader}}).SeesAll() {
+	if g.SeesAll() || !ForRoles([]meta.RoleAssignment{{Role: Reader}}, false).SeesAll() {
 		t.Error("SeesAll is wrong")
 	}
 }
 
 func TestNothingGrantsNothing(t *testing.T) {
-	for _, g := range []*Grants{nil, {}, ForRoles(nil), ForRoles([]meta.RoleAssignment{{Role: "root"}}), PullOnly(), ForScopes(nil)} {
+	for _, g := range []*Grants{nil, {}, ForRoles(nil, false), ForRoles([]meta.RoleAssignment{{Role: "root"}}, false), PullOnly(), ForScopes(nil)} {
 		for name, a := range accesses("a") {
 			if g.Allows(a) {
 				t.Errorf("%s is granted", name)
@@ -124,7 +149,7 @@ func TestCheckAssignment(t *testing.T) {
 }
 
 func BenchmarkAllows(b *testing.B) {
-	g := ForRoles([]meta.RoleAssignment{{Role: AcrPull, Prefix: "samples/*"}, {Role: AcrPush, Prefix: "tools/x"}})
+	g := ForRoles([]meta.RoleAssignment{{Role: AcrPull, Prefix: "samples/*"}, {Role: AcrPush, Prefix: "tools/x"}}, false)
 	a := Repository("samples/team/artifact", Pull)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -135,7 +160,7 @@ func BenchmarkAllows(b *testing.B) {
 }
 
 func TestAllowsDoesNotAllocate(t *testing.T) {
-	g := ForRoles([]meta.RoleAssignment{{Role: AcrPull, Prefix: "samples/*"}, {Role: AcrPush, Prefix: "tools/x"}})
+	g := ForRoles([]meta.RoleAssignment{{Role: AcrPull, Prefix: "samples/*"}, {Role: AcrPush, Prefix: "tools/x"}}, false)
 	if n := testing.AllocsPerRun(100, func() { g.Allows(Repository("samples/team/artifact", Push)) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

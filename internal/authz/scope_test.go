@@ -65,7 +65,7 @@ func TestRestrict(t *testing.T) {
 		{[]meta.RoleAssignment{{Role: AcrDelete, Prefix: "samples/a"}}, "repository:samples/a:delete"},
 		{[]meta.RoleAssignment{{Role: Owner, Prefix: "samples/b"}}, "registry:catalog:*"},
 	} {
-		if diff := cmp.Diff(c.want, written(ForRoles(c.roles).Restrict(everything))); diff != "" {
+		if diff := cmp.Diff(c.want, written(ForRoles(c.roles, false).Restrict(everything))); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", c.roles, diff)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"github.com/orlop/orlop/internal/admin"
 )
 
 func newServicePrincipalResetCommand(env *Env) *cobra.Command {
@@ -28,9 +30,9 @@ func runServicePrincipalReset(ctx context.Context, env *Env, opts *identified) e
 	if err != nil {
 		return err
 	}
-	cred, err := client.ResetCredential(ctx, opts.id)
+	cred, err := client.ResetCredential(ctx, opts.id, admin.NewSecret{})
 	if err != nil {
 		return about(host, err)
 	}
-	return opts.write(env.Stdout, cred)
+	return opts.write(env, cred)
 }

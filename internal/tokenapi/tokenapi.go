@@ -1,6 +1,6 @@
-// Package tokenapi is /oauth2/token: it gives tokens for credentials, to the
-// clients of the distribution specification (GET, RFC 6749 has nothing to say
-// on it) and to those of ACR (POST with a form).
+// Package tokenapi is /oauth2/token and /oauth2/exchange: it gives tokens for
+// credentials, to the clients of the distribution specification (GET, RFC 6749
+// has nothing to say on it) and to those of ACR (POST with a form).
 package tokenapi
 
 import (
@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/authn"
@@ -15,8 +16,11 @@ import (
 	"github.com/orlop/orlop/internal/gate"
 )
 
-// Path is where the API is served.
-const Path = "/oauth2/token"
+// Paths of the API.
+const (
+	Path         = "/oauth2/token"
+	ExchangePath = "/oauth2/exchange"
+)
 
 // maxForm is the longest body of a POST, in bytes.
 const maxForm = 64 << 10
@@ -54,32 +58,58 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // response is the body of an answer.
 type response struct {
-	AccessToken  string `json:"access_token"`
+	AccessToken  string `json:"access_token,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 }
 
+// route is one operation. None needs a right: its answer is what the caller may
+// have.
+type route struct {
+	method, path string
+	handle       func(a *API, w http.ResponseWriter, r *http.Request, site gate.Site) (*response, error)
+}
+
+// routes lists every operation of the API.
+var routes = []route{
+	{http.MethodGet, Path, (*API).get},
+	{http.MethodPost, Path, (*API).post},
+	{http.MethodPost, ExchangePath, (*API).exchange},
+}
+
+// Routes lists every operation of the API as "METHOD path".
+func Routes() []string {
+	var out []string
+	for _, rt := range routes {
+		out = append(out, rt.method+" "+rt.path)
+	}
+	return out
+}
+
 func (a *API) serve(w http.ResponseWriter, r *http.Request) (*response, error) {
-	if r.URL.Path != Path {
+	var allow []string
+	for _, rt := range routes {
+		if rt.path != r.URL.Path {
+			continue
+		}
+		if rt.method == r.Method {
+			site, err := a.gate.Site(r)
+			if err != nil {
+				return nil, err
+			}
+			return rt.handle(a, w, r, site)
+		}
+		allow = append(allow, rt.method)
+	}
+	if allow == nil {
 		return nil, gate.ErrNoPath
 	}
-	site, err := a.gate.Site(r)
-	if err != nil {
-		return nil, err
-	}
-	switch r.Method {
-	case http.MethodGet:
-		return a.get(r, site)
-	case http.MethodPost:
-		return a.post(w, r, site)
-	default:
-		w.Header().Set("Allow", "GET, POST")
-		return nil, orlop.ErrUnsupported.With("use GET or POST to get a token")
-	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	return nil, orlop.ErrUnsupported.With("use " + strings.Join(allow, " or ") + " to get a token")
 }
 
 // get answers docker and everybody who learned from it: credentials are in the
 // Authorization header, or absent.
-func (a *API) get(r *http.Request, site gate.Site) (*response, error) {
+func (a *API) get(_ http.ResponseWriter, r *http.Request, site gate.Site) (*response, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("malformed query")
@@ -115,6 +145,19 @@ func basic(r *http.Request) (string, error) {
 
 // post answers az, the SDKs of Azure, and docker once it has a refresh token.
 func (a *API) post(w http.ResponseWriter, r *http.Request, site gate.Site) (*response, error) {
+	form, err := readForm(w, r)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.grant(r, site, form)
+	if err != nil {
+		return nil, err
+	}
+	return a.issue(r, site, s, form["scope"])
+}
+
+// readForm reads the form in the body; what is in the query does not count.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if typ, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || typ != "application/x-www-form-urlencoded" {
 		return nil, badRequest("the body must be application/x-www-form-urlencoded")
 	}
@@ -125,11 +168,7 @@ func (a *API) post(w http.ResponseWriter, r *http.Request, site gate.Site) (*res
 		}
 		return nil, badRequest("malformed form")
 	}
-	s, err := a.grant(r, site, r.PostForm)
-	if err != nil {
-		return nil, err
-	}
-	return a.issue(r, site, s, r.PostForm["scope"])
+	return r.PostForm, nil
 }
 
 // grant tells who asks, by the grant type of the form.
@@ -182,8 +221,11 @@ func names(scopes []authz.Scope) []string {
 // fail answers an error. The challenge is Basic here: Bearer would send the
 // client round in a circle.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, authn.ErrBadCredentials) {
+	switch {
+	case errors.Is(err, authn.ErrBadCredentials):
 		err = orlop.ErrUnauthorized
+	case errors.Is(err, authn.ErrIssuerUnavailable):
+		err = orlop.ErrUnavailable.With(authn.ErrIssuerUnavailable.Error())
 	}
 	if errors.Is(err, orlop.ErrUnauthorized) {
 		w.Header().Set("Www-Authenticate", `Basic realm="registry"`)

@@ -82,7 +82,11 @@ func (e *env) do(r *http.Request) answer {
 		e.t.Fatalf("%d: the answer is no JSON: %v", a.status, err)
 	}
 	a.body = string(raw)
-	if a.status == http.StatusOK {
+	if a.status == http.StatusOK && r.URL.Path == ExchangePath {
+		if err := json.Unmarshal(raw, &a.tokens); err != nil {
+			e.t.Fatal(err)
+		}
+	} else if a.status == http.StatusOK {
 		if err := json.Unmarshal(raw, &a.tokens); err != nil {
 			e.t.Fatal(err)
 		}
@@ -200,22 +204,27 @@ func TestRefused(t *testing.T) {
 		status int
 		code   string
 	}{
-		"wrong secret":               {e.get("service=x", basicAuth(e.user, "wrong")), 401, "UNAUTHORIZED"},
-		"wrong secret by POST":       {e.post(Path, "grant_type=password&username="+e.user+"&password=wrong"), 401, "UNAUTHORIZED"},
-		"user alone":                 {e.post(Path, "grant_type=password&username="+e.user), 401, "UNAUTHORIZED"},
-		"nobody":                     {e.get("service=x&scope=repository:samples/a:pull", ""), 401, "UNAUTHORIZED"},
-		"SDK for Go, no credentials": {e.post(Path, "grant_type=password&service=x&refresh_token=&scope=repository:samples/a:pull"), 401, "UNAUTHORIZED"},
-		"a token as Bearer":          {e.get("service=x", "Bearer "+access), 401, "UNAUTHORIZED"},
-		"no refresh token":           {e.post(Path, "grant_type=refresh_token"), 401, "UNAUTHORIZED"},
-		"access token as refresh":    {e.post(Path, "grant_type=refresh_token&refresh_token="+access), 401, "UNAUTHORIZED"},
-		"edited refresh token":       {e.post(Path, "grant_type=refresh_token&refresh_token="+e.refresh[:len(e.refresh)-6]+"AAAAAA"), 401, "UNAUTHORIZED"},
-		"no grant type":              {e.post(Path, ""), 400, "UNSUPPORTED"},
-		"unknown grant type":         {e.post(Path, "grant_type=device_code"), 400, "UNSUPPORTED"},
-		"credentials in the query":   {e.post(Path+"?grant_type=password&username="+e.user+"&password="+e.secret, ""), 400, "UNSUPPORTED"},
-		"malformed form":             {e.post(Path, "grant_type=%zz"), 400, "UNSUPPORTED"},
-		"malformed query":            {e.get("scope=%zz", me), 400, "UNSUPPORTED"},
-		"too long":                   {e.post(Path, big), 413, "SIZE_INVALID"},
-		"exchange, which is to come": {e.post("/oauth2/exchange", "grant_type=access_token"), 404, "NOT_FOUND"},
+		"wrong secret":                {e.get("service=x", basicAuth(e.user, "wrong")), 401, "UNAUTHORIZED"},
+		"wrong secret by POST":        {e.post(Path, "grant_type=password&username="+e.user+"&password=wrong"), 401, "UNAUTHORIZED"},
+		"user alone":                  {e.post(Path, "grant_type=password&username="+e.user), 401, "UNAUTHORIZED"},
+		"nobody":                      {e.get("service=x&scope=repository:samples/a:pull", ""), 401, "UNAUTHORIZED"},
+		"SDK for Go, no credentials":  {e.post(Path, "grant_type=password&service=x&refresh_token=&scope=repository:samples/a:pull"), 401, "UNAUTHORIZED"},
+		"a token as Bearer":           {e.get("service=x", "Bearer "+access), 401, "UNAUTHORIZED"},
+		"no refresh token":            {e.post(Path, "grant_type=refresh_token"), 401, "UNAUTHORIZED"},
+		"access token as refresh":     {e.post(Path, "grant_type=refresh_token&refresh_token="+access), 401, "UNAUTHORIZED"},
+		"edited refresh token":        {e.post(Path, "grant_type=refresh_token&refresh_token="+e.refresh[:len(e.refresh)-6]+"AAAAAA"), 401, "UNAUTHORIZED"},
+		"no grant type":               {e.post(Path, ""), 400, "UNSUPPORTED"},
+		"unknown grant type":          {e.post(Path, "grant_type=device_code"), 400, "UNSUPPORTED"},
+		"credentials in the query":    {e.post(Path+"?grant_type=password&username="+e.user+"&password="+e.secret, ""), 400, "UNSUPPORTED"},
+		"malformed form":              {e.post(Path, "grant_type=%zz"), 400, "UNSUPPORTED"},
+		"malformed query":             {e.get("scope=%zz", me), 400, "UNSUPPORTED"},
+		"too long":                    {e.post(Path, big), 413, "SIZE_INVALID"},
+		"exchange of nothing":         {e.post(ExchangePath, "grant_type=access_token"), 401, "UNAUTHORIZED"},
+		"exchange of a refresh token": {e.post(ExchangePath, "grant_type=access_token&access_token="+e.refresh), 401, "UNAUTHORIZED"},
+		"exchange of an access token": {e.post(ExchangePath, "grant_type=access_token&access_token="+access), 401, "UNAUTHORIZED"},
+		"exchange by refresh_token":   {e.post(ExchangePath, "grant_type=refresh_token&refresh_token="+e.refresh), 400, "UNSUPPORTED"},
+		"exchange in the query":       {e.post(ExchangePath+"?grant_type=access_token&access_token=x", ""), 400, "UNSUPPORTED"},
+		"another path":                {e.post("/oauth2/authorize", ""), 404, "NOT_FOUND"},
 	} {
 		if c.got.status != c.status || !strings.Contains(c.got.body, `"code":"`+c.code+`"`) {
 			t.Errorf("%s: %d %s", name, c.got.status, c.got.body)

@@ -2,6 +2,7 @@ package sqlmeta
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 
 	"github.com/orlop/orlop/internal/meta"
@@ -10,47 +11,71 @@ import (
 // Principal returns a principal by its id, with secrets and roles. It is false
 // if there is none.
 func (db *DB) Principal(ctx context.Context, registry int64, id string) (meta.Principal, bool, error) {
-	return db.principal(ctx, `registry_id = $1 AND id = $2`, registry, id)
+	return db.principal(ctx, `p.registry_id = $1 AND p.id = $2`, registry, id)
 }
 
 // PrincipalNamed returns a principal by its sign-in name, like Principal.
 func (db *DB) PrincipalNamed(ctx context.Context, registry int64, name string) (meta.Principal, bool, error) {
-	return db.principal(ctx, `registry_id = $1 AND name = $2`, registry, name)
+	return db.principal(ctx, `p.registry_id = $1 AND p.name = $2`, registry, name)
+}
+
+// principalColumns are what scanPrincipal reads.
+const principalColumns = `p.id, p.registry_id, p.kind, p.name, p.display_name, p.disabled, p.created, p.scope_map,
+	g.repository_roles, coalesce(m.actions, '')
+	FROM principals p JOIN registries g ON g.id = p.registry_id
+	LEFT JOIN scope_maps m ON m.registry_id = p.registry_id AND m.name = p.scope_map`
+
+func scanPrincipal(scan func(...any) error) (meta.Principal, error) {
+	var p meta.Principal
+	var created int64
+	var actions string
+	err := scan(&p.ID, &p.Registry, &p.Kind, &p.Name, &p.DisplayName, &p.Disabled, &created, &p.ScopeMap, &p.RepositoryRoles, &actions)
+	if err != nil {
+		return p, err
+	}
+	p.Created = moment(created)
+	p.Actions, err = decodeActions(actions)
+	return p, err
 }
 
 func (db *DB) principal(ctx context.Context, where string, args ...any) (meta.Principal, bool, error) {
-	var p meta.Principal
-	var created int64
-	err := db.row(ctx, `SELECT id, registry_id, kind, name, display_name, disabled, created FROM principals WHERE `+where, args...).
-		Scan(&p.ID, &p.Registry, &p.Kind, &p.Name, &p.DisplayName, &p.Disabled, &created)
+	p, err := scanPrincipal(db.row(ctx, `SELECT `+principalColumns+` WHERE `+where, args...).Scan)
 	if errors.Is(err, ErrNotFound) {
-		return p, false, nil
+		return meta.Principal{}, false, nil
 	}
-	p.Created = moment(created)
 	if err == nil {
 		err = db.fill(ctx, &p)
 	}
 	return p, err == nil, err
 }
 
+const (
+	secretsQuery = `SELECT id, name, hash, created, coalesce(expires, 0) FROM secrets WHERE principal_id = $1 ORDER BY created, id`
+	rolesQuery   = `SELECT role, prefix FROM role_assignments WHERE principal_id = $1 ORDER BY role, prefix`
+)
+
 // fill reads secrets and roles of a principal.
 func (db *DB) fill(ctx context.Context, p *meta.Principal) error {
-	var err error
-	if p.Secrets, err = db.secrets(ctx, p.ID); err != nil {
+	return fill(p, func(query string, args ...any) (*sql.Rows, error) { return db.rows(ctx, query, args...) })
+}
+
+func fill(p *meta.Principal, query func(string, ...any) (*sql.Rows, error)) error {
+	rows, err := query(secretsQuery, p.ID)
+	if err != nil {
 		return err
 	}
-	p.Roles, err = db.roles(ctx, p.ID)
+	if p.Secrets, err = scanSecrets(rows); err != nil {
+		return err
+	}
+	if rows, err = query(rolesQuery, p.ID); err != nil {
+		return err
+	}
+	p.Roles, err = scanRoles(rows)
 	return err
 }
 
-func (db *DB) secrets(ctx context.Context, principal string) ([]meta.Secret, error) {
-	rows, err := db.rows(ctx, `SELECT id, name, hash, created, coalesce(expires, 0) FROM secrets
-		WHERE principal_id = $1 ORDER BY created, id`, principal)
-	if err != nil {
-		return nil, err
-	}
+func scanSecrets(rows *sql.Rows) (out []meta.Secret, err error) {
 	defer rows.Close()
-	var out []meta.Secret
 	for rows.Next() {
 		var s meta.Secret
 		var created, expires int64
@@ -63,13 +88,8 @@ func (db *DB) secrets(ctx context.Context, principal string) ([]meta.Secret, err
 	return out, explain(rows.Err())
 }
 
-func (db *DB) roles(ctx context.Context, principal string) ([]meta.RoleAssignment, error) {
-	rows, err := db.rows(ctx, `SELECT role, prefix FROM role_assignments WHERE principal_id = $1 ORDER BY role, prefix`, principal)
-	if err != nil {
-		return nil, err
-	}
+func scanRoles(rows *sql.Rows) (out []meta.RoleAssignment, err error) {
 	defer rows.Close()
-	var out []meta.RoleAssignment
 	for rows.Next() {
 		var a meta.RoleAssignment
 		if err := rows.Scan(&a.Role, &a.Prefix); err != nil {
@@ -80,8 +100,8 @@ func (db *DB) roles(ctx context.Context, principal string) ([]meta.RoleAssignmen
 	return out, explain(rows.Err())
 }
 
-// Principals lists at most n principals of a kind after an id, by id, with
-// secrets and roles.
+// Principals lists at most n principals of a kind after a sign-in name, by
+// name, with secrets and roles.
 func (db *DB) Principals(ctx context.Context, registry int64, kind meta.Kind, after string, n int) ([]meta.Principal, error) {
 	out, err := db.listPrincipals(ctx, registry, kind, after, n)
 	if err != nil {
@@ -96,20 +116,18 @@ func (db *DB) Principals(ctx context.Context, registry int64, kind meta.Kind, af
 }
 
 func (db *DB) listPrincipals(ctx context.Context, registry int64, kind meta.Kind, after string, n int) ([]meta.Principal, error) {
-	rows, err := db.rows(ctx, `SELECT id, name, display_name, disabled, created FROM principals
-		WHERE registry_id = $1 AND kind = $2 AND id > $3 ORDER BY id LIMIT $4`, registry, string(kind), after, n)
+	rows, err := db.rows(ctx, `SELECT `+principalColumns+`
+		WHERE p.registry_id = $1 AND p.kind = $2 AND p.name > $3 ORDER BY p.name LIMIT $4`, registry, string(kind), after, n)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var out []meta.Principal
 	for rows.Next() {
-		p := meta.Principal{Registry: registry, Kind: kind}
-		var created int64
-		if err := rows.Scan(&p.ID, &p.Name, &p.DisplayName, &p.Disabled, &created); err != nil {
+		p, err := scanPrincipal(rows.Scan)
+		if err != nil {
 			return nil, explain(err)
 		}
-		p.Created = moment(created)
 		out = append(out, p)
 	}
 	return out, explain(rows.Err())
@@ -120,9 +138,9 @@ func (db *DB) listPrincipals(ctx context.Context, registry int64, kind meta.Kind
 func (db *DB) CreatePrincipal(ctx context.Context, p meta.Principal) (bool, error) {
 	var created bool
 	err := db.Update(ctx, func(tx *Tx) error {
-		n, err := tx.exec(`INSERT INTO principals (id, registry_id, kind, name, display_name, disabled, created)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (registry_id, name) DO NOTHING`,
-			p.ID, p.Registry, string(p.Kind), p.Name, p.DisplayName, p.Disabled, micros(p.Created))
+		n, err := tx.exec(`INSERT INTO principals (id, registry_id, kind, name, display_name, disabled, created, scope_map)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (registry_id, name) DO NOTHING`,
+			p.ID, p.Registry, string(p.Kind), p.Name, p.DisplayName, p.Disabled, micros(p.Created), p.ScopeMap)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -157,28 +175,6 @@ func (tx *Tx) putRoles(p meta.Principal) error {
 	return nil
 }
 
-// ReplaceSecrets gives a principal these secrets in place of all it had. It is
-// false if there is no such principal.
-func (db *DB) ReplaceSecrets(ctx context.Context, registry int64, id string, secrets []meta.Secret) (bool, error) {
-	var found bool
-	err := db.Update(ctx, func(tx *Tx) error {
-		var one int
-		err := tx.row(`SELECT 1 FROM principals WHERE registry_id = $1 AND id = $2`, registry, id).Scan(&one)
-		if errors.Is(err, ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		found = true
-		if _, err := tx.exec(`DELETE FROM secrets WHERE principal_id = $1`, id); err != nil {
-			return err
-		}
-		return tx.putSecrets(registry, id, secrets)
-	})
-	return found && err == nil, err
-}
-
 // DeletePrincipal removes a principal of a kind with its secrets and roles. It
 // is false if there is none.
 func (db *DB) DeletePrincipal(ctx context.Context, registry int64, kind meta.Kind, id string) (bool, error) {
@@ -189,19 +185,6 @@ func (db *DB) DeletePrincipal(ctx context.Context, registry int64, kind meta.Kin
 		return err
 	})
 	return n > 0 && err == nil, err
-}
-
-// AnonymousPull tells whether anybody may pull from a repository: by a setting
-// of the registry, or of the repository. It is false for one that is absent.
-func (db *DB) AnonymousPull(ctx context.Context, registry int64, repo string) (bool, error) {
-	var yes bool
-	err := db.row(ctx, `SELECT g.anonymous_pull OR EXISTS (
-			SELECT 1 FROM repositories r WHERE r.registry_id = g.id AND r.name = $2 AND r.anonymous_pull)
-		FROM registries g WHERE g.id = $1`, registry, repo).Scan(&yes)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return yes, err
 }
 
 // ServerKeys lists the keys of a purpose, the newest first.

@@ -1,6 +1,7 @@
 package sqlmeta
 
 import (
+	"errors"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -106,24 +107,34 @@ func TestListPrincipals(t *testing.T) {
 	}
 }
 
-func TestReplaceSecretsAndDelete(t *testing.T) {
+func TestEditAndDeletePrincipal(t *testing.T) {
 	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
 	p := samplePrincipal("a", "a")
 	if _, err := db.CreatePrincipal(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	fresh := []meta.Secret{{ID: "new", Name: "password1", Hash: []byte("x"), Created: p.Created}}
-	if ok, err := db.ReplaceSecrets(t.Context(), 2, "a", fresh); ok || err != nil {
-		t.Errorf("the secrets of another registry were replaced: %v, %v", ok, err)
+	edit := func(p *meta.Principal) error {
+		p.Secrets, p.Roles, p.Disabled, p.DisplayName = fresh, p.Roles[1:], true, "changed"
+		return nil
 	}
-	if ok, err := db.ReplaceSecrets(t.Context(), 1, "a", fresh); !ok || err != nil {
+	if ok, err := db.EditPrincipal(t.Context(), 2, "a", edit); ok || err != nil {
+		t.Errorf("a principal of another registry was changed: %v, %v", ok, err)
+	}
+	refused := errors.New("refused")
+	if ok, err := db.EditPrincipal(t.Context(), 1, "a", func(p *meta.Principal) error { p.Secrets = nil; return refused }); ok || !errors.Is(err, refused) {
+		t.Errorf("%v, %v", ok, err)
+	}
+	if ok, err := db.EditPrincipal(t.Context(), 1, "a", edit); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	got, _, err := db.Principal(t.Context(), 1, "a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(fresh, got.Secrets); diff != "" {
+	want := p
+	want.Secrets, want.Roles, want.Disabled, want.DisplayName = fresh, p.Roles[1:], true, "changed"
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	if ok, err := db.DeletePrincipal(t.Context(), 1, meta.KindUser, "a"); ok || err != nil {
@@ -138,8 +149,8 @@ func TestReplaceSecretsAndDelete(t *testing.T) {
 			t.Errorf("%s has %d rows left: %v", table, n, err)
 		}
 	}
-	if ok, err := db.ReplaceSecrets(t.Context(), 1, "a", fresh); ok || err != nil {
-		t.Errorf("a deleted principal got secrets: %v, %v", ok, err)
+	if ok, err := db.EditPrincipal(t.Context(), 1, "a", edit); ok || err != nil {
+		t.Errorf("a deleted principal was changed: %v, %v", ok, err)
 	}
 }
 
@@ -229,10 +240,7 @@ func TestAnonymousPull(t *testing.T) {
 	check(1, "absent", false)
 	check(2, "open", false)
 	check(3, "open", false)
-	if err := db.Update(t.Context(), func(tx *Tx) error {
-		_, err := tx.exec(`UPDATE registries SET anonymous_pull = 1 WHERE id = 1`)
-		return err
-	}); err != nil {
+	if err := db.EditAccess(t.Context(), 1, func(a *meta.Access) { a.AnonymousPull = true }); err != nil {
 		t.Fatal(err)
 	}
 	check(1, "closed", true)

@@ -1,0 +1,47 @@
+package adminapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/authn"
+)
+
+// answers are the errors of authn that the caller can do something about.
+var answers = []struct {
+	err    error
+	status int
+	code   string
+}{
+	{authn.ErrNoPrincipal, http.StatusNotFound, "PRINCIPAL_UNKNOWN"},
+	{authn.ErrNoSecret, http.StatusNotFound, "CREDENTIAL_UNKNOWN"},
+	{authn.ErrNoScopeMap, http.StatusNotFound, "SCOPE_MAP_UNKNOWN"},
+	{authn.ErrNoAssignment, http.StatusNotFound, "ROLE_ASSIGNMENT_UNKNOWN"},
+	{authn.ErrNoRepository, http.StatusNotFound, string(orlop.CodeNameUnknown)},
+	{authn.ErrNameTaken, http.StatusConflict, "NAME_TAKEN"},
+	{authn.ErrScopeMapUsed, http.StatusConflict, "IN_USE"},
+	{authn.ErrTooManySecrets, http.StatusConflict, "TOO_MANY"},
+	{authn.ErrTooManyRoles, http.StatusConflict, "TOO_MANY"},
+	{authn.ErrLastOwner, http.StatusConflict, "LAST_OWNER"},
+	{authn.ErrNoRoles, http.StatusBadRequest, codeInvalid},
+	{authn.ErrBuiltinScopeMap, http.StatusBadRequest, codeInvalid},
+	{authn.ErrUserName, http.StatusBadRequest, codeInvalid},
+	{authn.ErrTokenName, http.StatusBadRequest, codeInvalid},
+	{authn.ErrPasswordName, http.StatusBadRequest, codeInvalid},
+	{authn.ErrAdminPasswordName, http.StatusBadRequest, codeInvalid},
+	{authn.ErrWeakPassword, http.StatusBadRequest, codeInvalid},
+	{authn.ErrExpiry, http.StatusBadRequest, codeInvalid},
+}
+
+const codeInvalid = "INVALID_REQUEST"
+
+// explain gives the errors of authn their answers.
+func explain(err error) error {
+	for _, a := range answers {
+		if errors.Is(err, a.err) {
+			return &orlop.Error{Code: a.code, Status: a.status, Message: a.err.Error()}
+		}
+	}
+	return err
+}
