@@ -30,7 +30,8 @@ type CopyOptions struct {
 	// lie already, tried in order: they are mounted rather than sent.
 	MountFrom []string
 	// Attempts is how often in a row the reading of a blob may break off without
-	// bringing a byte before Copy gives up; it goes on where it broke off. 0: 5.
+	// bringing a byte before Copy gives up; it goes on where it broke off.
+	// A source that has tried again itself says so by ErrGaveUp. 0: 5.
 	Attempts int
 	// MaxNodes is how many references the manifests may hold in all; more give
 	// ErrTooLarge. 0: 100,000.

@@ -95,9 +95,9 @@ func (r *content) broken(err error) error {
 }
 
 // retryable tells whether reading again may help: not if the registry knows
-// what is wrong.
+// what is wrong, or the source has tried as often as that helps.
 func retryable(err error) bool {
-	if errors.Is(err, ErrDamaged) {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrGaveUp) {
 		return false
 	}
 	if e, ok := errors.AsType[*Error](err); ok {

@@ -72,7 +72,7 @@ func TestCopyGivesUp(t *testing.T) {
 		opened int64
 	}{
 		{errCable, 3}, {io.EOF, 3}, {orlop.ErrUnavailable, 3}, {orlop.ErrTooManyRequests, 3},
-		{orlop.ErrDenied, 1}, {orlop.ErrDamaged, 1}, {orlop.ErrBlobUnknown, 1},
+		{orlop.ErrDenied, 1}, {orlop.ErrDamaged, 1}, {orlop.ErrBlobUnknown, 1}, {orlop.ErrGaveUp, 1},
 	}
 	for _, tt := range tests {
 		src, dst := newSpy(), newSpy()

@@ -65,6 +65,11 @@ var (
 // checksum. It is never served as good.
 var ErrDamaged = errors.New("stored content is damaged")
 
+// ErrGaveUp reports a registry that could not be reached, or broke off, as often
+// as its Reader is willing to try: who uses the Reader need not try again at
+// once, though a later run may succeed.
+var ErrGaveUp = errors.New("gave up")
+
 // status is the HTTP status that goes with each code, where the specification
 // or the practice of registries names one.
 var status = map[string]int{

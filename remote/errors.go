@@ -32,6 +32,9 @@ type requestError struct {
 func (e *requestError) Error() string { return fmt.Sprintf("%s %s: %v", e.method, e.url, e.err) }
 func (e *requestError) Unwrap() error { return e.err }
 
+// Is tells that the request was tried as often as that may help.
+func (e *requestError) Is(target error) bool { return target == orlop.ErrGaveUp }
+
 // status returns the HTTP status of the answer that err was made of, or 0.
 func status(err error) int {
 	if e, ok := errors.AsType[*requestError](err); ok && e.resp != nil {

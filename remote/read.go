@@ -17,7 +17,8 @@ import (
 )
 
 // OpenBlob implements orlop.Reader. The reader takes up a body that breaks off
-// where it stopped. A whole blob is checked against its digest, and its last
+// where it stopped, and ends with orlop.ErrGaveUp if that happens again and
+// again. A whole blob is checked against its digest, and its last
 // bytes are not given out before that has succeeded. A range cannot be checked:
 // who puts a blob together from ranges checks the whole.
 //
@@ -145,7 +146,8 @@ func (b *blobReader) broke(err error) error {
 	b.progress = b.pos
 	b.failures++
 	if b.failures >= b.r.o.Retry.Attempts || b.ctx.Err() != nil {
-		return fmt.Errorf("read blob %s of %s: after %d of %d bytes: %w", b.desc.Digest, b.repo, b.pos, b.desc.Size, err)
+		return fmt.Errorf("read blob %s of %s: %w after %d of %d bytes: %w",
+			b.desc.Digest, b.repo, orlop.ErrGaveUp, b.pos, b.desc.Size, err)
 	}
 	return sleep(b.ctx, b.r.o.Retry.backoff(b.failures))
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/orlop/orlop"
 )
 
 // transportHint names the next step for the usual reasons why a registry
@@ -29,6 +31,8 @@ func transportHint(program, host string, err error) string {
 		return useTLS
 	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(text, "actively refused"): // so Windows puts it
 		return fmt.Sprintf("nothing listens there; check the host and port of %s", host)
+	case errors.Is(err, orlop.ErrGaveUp):
+		return "the connection does not hold; give the same command again, it goes on from where it was"
 	}
 	return ""
 }

@@ -149,11 +149,12 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mayPass tells whether a failure can be one of the network. Answers of a
-// registry are final here, for the client below has repeated what it could.
+// mayPass tells whether another attempt may help. Answers of a registry are
+// final here, and so is that it could not be read: the client below has repeated
+// what it could.
 func mayPass(ctx context.Context, err error) bool {
 	_, answered := errors.AsType[*orlop.Error](err)
-	return !answered && ctx.Err() == nil && !errors.Is(err, orlop.ErrDamaged)
+	return !answered && ctx.Err() == nil && !errors.Is(err, orlop.ErrDamaged) && !errors.Is(err, orlop.ErrGaveUp)
 }
 
 // mayResume tells whether a later run may go on after a failure of reading.

@@ -166,6 +166,7 @@ func TestGivingUp(t *testing.T) {
 		{"connection", reset, maxIdle},
 		{"answer", orlop.ErrBlobUnknown, 1},
 		{"damage", orlop.ErrDamaged, 1},
+		{"registry that was tried often", orlop.ErrGaveUp, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) { // pauses take no time
 			for _, open := range []func(calls *int) OpenFunc{
