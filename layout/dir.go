@@ -220,7 +220,7 @@ func (d *dir) syncDir(name string) error {
 
 // full names the lack of space.
 func full(err error) error {
-	if isFull(err) {
+	if isFull(err) && !errors.Is(err, orlop.ErrStorageFull) {
 		return fmt.Errorf("%w: %w", orlop.ErrStorageFull, err)
 	}
 	return err

@@ -62,7 +62,7 @@ Push to the OCI image layout directory layout-dir:
 	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.targetOptions, &opts.descriptorOptions)
 	fs := cmd.Flags()
 	fs.StringVar(&opts.mediaType, "media-type", ocispec.MediaTypeImageLayer, "media type in the descriptor that is printed")
-	fs.Int64Var(&opts.size, "size", -1, "size in bytes that the content must have")
+	fs.Int64Var(&opts.size, "size", -1, "size in bytes that the content must have; -1: any")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -86,6 +87,45 @@ func wrongArgs(cmd *cobra.Command, count string, n int, what string, got int) er
 // wrongUse makes err an error of usage, with the usage line of cmd.
 func wrongUse(cmd *cobra.Command, err error) error {
 	return &usageError{err: err, usage: cmd.UseLine()}
+}
+
+// flagError makes an error of usage of what is wrong with the flags.
+func flagError(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return wrongUse(cmd, err)
+	}
+	near := ""
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden && oneTypo(f.Name, unknown.GetSpecifiedName()) {
+			near = f.Name
+		}
+	})
+	if near != "" {
+		return withHint(wrongUse(cmd, err), "did you mean --%s?", near)
+	}
+	return withHint(wrongUse(cmd, err), "run %s --help for its flags", cmd.CommandPath())
+}
+
+// oneTypo tells whether two words differ by one letter that is missing, wrong
+// or in its neighbour's place.
+func oneTypo(a, b string) bool {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	i := 0
+	for i < len(b) && a[i] == b[i] {
+		i++
+	}
+	a, b = a[i:], b[i:]
+	switch {
+	case len(a) == len(b)+1:
+		return a[1:] == b
+	case len(a) != len(b) || a == "":
+		return false
+	}
+	swapped := len(a) > 1 && a[0] == b[1] && a[1] == b[0] && a[2:] == b[2:]
+	return a[1:] == b[1:] || swapped
 }
 
 // examples writes the examples of a command with the name under which the

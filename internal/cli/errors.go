@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/cli/output"
@@ -152,6 +153,8 @@ func usualHint(program string, about failure, err error) string {
 	switch {
 	case isUsage(err):
 		return ""
+	case isFull(err):
+		return "make room on the disk, and give the same command again"
 	case about.local:
 		return localHint(program, about, err)
 	case errors.Is(err, orlop.ErrDenied):
@@ -182,6 +185,11 @@ func localHint(program string, about failure, err error) string {
 			program, about.base)
 	}
 	return ""
+}
+
+// isFull tells whether there is no space left on this machine.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || told(err).local && errors.Is(err, orlop.ErrStorageFull)
 }
 
 // repositoryOf cuts tag and digest off a reference.

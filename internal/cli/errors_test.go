@@ -63,6 +63,7 @@ Hint: sign in first: orlop login h:5
 		{orlop.ErrManifestInvalid.With("manifest invalid: size -1"), "Error response from registry: manifest invalid: size -1\n"},
 		{orlop.NewError("TEAPOT", "\x1b[31mhot").WithDetail("it \u202e is"), `Error response from registry: teapot: \x1b[31mhot: it \u202e is` + "\n"},
 		{withHint(about("a/b:c", errors.New("broken")), "mend it"), "Error: broken\nHint: mend it\n"},
+		{fmt.Errorf("write: %w", syscall.ENOSPC), "Error: write: no space left on device\nHint: make room on the disk, "},
 		{fmt.Errorf("dial: %w", syscall.ECONNREFUSED), "Error: dial: connection refused\nHint: nothing listens there; check the host and port of REGISTRY\n"},
 		{fmt.Errorf("tls: %w", x509.UnknownAuthorityError{}), "Hint: " + unknownAuthority + "\n"},
 		{&net.DNSError{Name: "no.such", Err: "no such host"}, "Hint: check the name no.such"},

@@ -29,7 +29,7 @@ func (o *targetOptions) openLayout(raw string, create bool) (*target, error) {
 	default:
 		reg, err = layout.Open(p.base)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if !create && errors.Is(err, fs.ErrNotExist) {
 		return nil, withHint(fmt.Errorf("%s is no OCI image layout", p.base), "check the path; push makes a layout if there is none")
 	}
 	if err != nil {

@@ -58,6 +58,9 @@ func (o *packOptions) validate() error {
 	if err := o.mergeConfig(); err != nil {
 		return err
 	}
+	if o.artifactType != "" && orlop.ValidateMediaType(o.artifactType) != nil {
+		return fmt.Errorf("invalid --artifact-type %q: want a media type, such as application/vnd.example.report", o.artifactType)
+	}
 	if o.annotationFile != "" && len(o.annotations) > 0 {
 		return errors.New("--annotation and --annotation-file cannot be used together")
 	}

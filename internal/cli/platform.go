@@ -44,7 +44,7 @@ func choosePlatform(ctx context.Context, t *target, m orlop.Manifest, want *ocis
 func checkPlatform(ctx context.Context, t *target, info orlop.ManifestInfo, want *ocispec.Platform) error {
 	got, err := imagePlatform(ctx, t, info.Config)
 	if err != nil {
-		return fmt.Errorf("read the platform of %s: %w", t.typed, err)
+		return withHint(fmt.Errorf("read the platform of %s: %w", t.typed, err), "leave out --platform, if no image of a platform is meant")
 	}
 	if !matchPlatform(want, got) {
 		return fmt.Errorf("%s is for the platform %s, not %s", t.typed, platformText(got), platformText(want))

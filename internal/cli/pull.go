@@ -154,7 +154,7 @@ func pull(ctx context.Context, opts *pullOptions, t *target, p *output.Progress)
 		PreserveModes:      opts.preservePermissions,
 	})
 	if err != nil {
-		return nil, pulledFiles{}, err
+		return nil, pulledFiles{}, withHint(err, "choose another directory by --output")
 	}
 	defer dir.Close()
 	puller := &puller{from: t, progress: p, dir: dir}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -187,8 +188,11 @@ func pushFailure(t *target, err error) error {
 			err = local(err)
 		}
 	}
-	if errors.Is(err, files.ErrChanged) {
+	switch {
+	case errors.Is(err, files.ErrChanged):
 		return withHint(err, "wait until the file is complete, then push again")
+	case errors.Is(err, fs.ErrNotExist):
+		return withHint(err, "check the path; what follows its last colon is a media type")
 	}
 	return t.about(err)
 }

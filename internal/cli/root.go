@@ -83,9 +83,7 @@ Look at what is there:
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return wrongUse(cmd, err)
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newLoginCommand(env),
 		newLogoutCommand(env),

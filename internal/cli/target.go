@@ -170,6 +170,10 @@ func (t *target) put(ctx context.Context, m orlop.Manifest, tags ...string) erro
 
 // parseRemote parses host/repository[:tag[,tag…]][@digest].
 func parseRemote(raw string) (parsedRef, error) {
+	if scheme, rest, ok := strings.Cut(raw, "://"); ok {
+		return parsedRef{}, withHint(usagef("invalid reference %q: it is a URL", raw),
+			"write it as %s; --plain-http says whether HTTP is meant, not %s://", rest, scheme)
+	}
 	first, more := splitTags(raw)
 	r, err := ref.Parse(first)
 	if err != nil {
