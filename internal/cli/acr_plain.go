@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,18 +30,18 @@ func lacksACR(err error) bool {
 }
 
 // plainImage is what shows of an image: its tag if it was named by one.
-func plainImage(ctx context.Context, reg orlop.Reader, im image) (map[string]any, error) {
+func plainImage(ctx context.Context, reg orlop.Reader, im image) (json.RawMessage, error) {
 	d, err := reg.Resolve(ctx, im.repo, im.reference())
 	if err != nil {
 		return nil, err
 	}
-	attributes := map[string]any{"digest": string(d.Digest)}
+	attributes := map[string]string{"digest": string(d.Digest)}
 	if im.digest == "" {
 		attributes["name"] = im.tag
 	} else {
 		attributes["mediaType"] = d.MediaType
 	}
-	return attributes, nil
+	return json.Marshal(attributes)
 }
 
 // plainTags lists the names of tags, at most top of them if that is not 0.

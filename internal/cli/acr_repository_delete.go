@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -13,9 +15,7 @@ import (
 )
 
 type acrDeleteOptions struct {
-	commonOptions
-	registryOptions
-	queryOptions
+	namedOptions
 	subjectOptions
 	yes bool
 }
@@ -38,39 +38,45 @@ Delete a repository without being asked:
 			return runACRDelete(cmd.Context(), env, &opts)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.registryOptions, &opts.queryOptions, &opts.subjectOptions)
+	useGroups(cmd, &opts.namedOptions, &opts.subjectOptions)
 	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
 func runACRDelete(ctx context.Context, env *Env, opts *acrDeleteOptions) error {
-	reg, err := opts.openACR(env, &opts.commonOptions)
+	reg, err := opts.open(env)
 	if err != nil {
 		return err
 	}
 	if opts.image == "" {
-		return deleteRepository(ctx, env, opts, reg)
+		err = deleteRepository(ctx, env, opts, reg)
+	} else {
+		err = deleteImage(ctx, env, opts, reg)
 	}
-	return about(reg.Host()+"/"+opts.parsedImage.String(), deleteImage(ctx, env, opts, reg))
+	return acrFailure(env, reg, opts.subject.String(), err)
 }
 
 func deleteRepository(ctx context.Context, env *Env, opts *acrDeleteOptions, reg acrRegistry) error {
-	question := fmt.Sprintf("Are you sure you want to delete the repository '%s' and all images under it?", opts.repository)
-	if err := opts.confirm(env, question); err != nil {
+	if !opts.yes {
+		question := fmt.Sprintf("Are you sure you want to delete the repository '%s' and all images under it?", opts.repository)
+		if err := confirm(env, question); err != nil {
+			return err
+		}
+	}
+	raw, _, err := reg.do(ctx, acrCall{
+		method: http.MethodDelete, path: metadataPath(opts.repository, ""),
+		scope: auth.Scope(opts.repository, "delete", "metadata_read"),
+	})
+	if err != nil {
 		return err
 	}
-	var deleted any
-	scope := auth.Scope(opts.repository, "delete", "metadata_read")
-	if err := reg.delete(ctx, metadataPath(opts.repository, ""), scope, &deleted); err != nil {
-		return about(reg.Host()+"/"+opts.repository, err)
-	}
-	return opts.write(env.Stdout, deleted)
+	return opts.write(env, raw)
 }
 
 // deleteImage deletes the manifest of an image. The tags that go with it are
 // named before anything is done.
 func deleteImage(ctx context.Context, env *Env, opts *acrDeleteOptions, reg acrRegistry) error {
-	im := opts.parsedImage
+	im := opts.subject
 	ctx = auth.WithScopes(ctx, reg.Host(), auth.Scope(im.repo, "delete", "metadata_read"))
 	dgst, err := reg.digest(ctx, im)
 	if err != nil {
@@ -80,19 +86,16 @@ func deleteImage(ctx context.Context, env *Env, opts *acrDeleteOptions, reg acrR
 	if err != nil {
 		return err
 	}
-	question := fmt.Sprintf("This operation will delete the manifest '%s' and all the following images: %s.\n"+
-		"Are you sure you want to continue?", dgst, strings.Join(images, ", "))
-	if err := opts.confirm(env, question); err != nil {
+	message := fmt.Sprintf("This operation will delete the manifest '%s'", dgst)
+	if len(images) > 0 {
+		message += " and all the following images: " + strings.Join(images, ", ")
+	}
+	if opts.yes {
+		ask(env.Stderr, message+".\n")
+	} else if err := confirm(env, message+".\nAre you sure you want to continue?"); err != nil {
 		return err
 	}
 	return reg.DeleteManifest(ctx, im.repo, dgst)
-}
-
-func (o *acrDeleteOptions) confirm(env *Env, question string) error {
-	if o.yes {
-		return nil
-	}
-	return confirm(env, question)
 }
 
 // digest returns the digest of an image. That of a tag is metadata, so that an
@@ -101,30 +104,37 @@ func (r acrRegistry) digest(ctx context.Context, im image) (digest.Digest, error
 	if im.digest != "" {
 		return digest.Digest(im.digest), nil
 	}
-	attributes, err := r.imageAttributes(ctx, im)
+	raw, err := r.attributes(ctx, im)
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprint(attributes["digest"])
-	if dgst, err := ref.ValidateDigest(text); err == nil {
+	var tag acrTag
+	if err := json.Unmarshal(raw, &tag); err != nil {
+		return "", fmt.Errorf("read the attributes of %s: %w", im, err)
+	}
+	if dgst, err := ref.ValidateDigest(tag.Digest); err == nil {
 		return dgst, nil
 	}
-	return "", fmt.Errorf("the registry names no valid digest for %s: %q", im, text)
+	return "", fmt.Errorf("the registry names no valid digest for %s: %q", im, tag.Digest)
 }
 
 // imagesOf lists the images, as 'repository:tag', that name a manifest.
 func (r acrRegistry) imagesOf(ctx context.Context, repo string, dgst digest.Digest) ([]string, error) {
-	tags, err := r.tags(ctx, repo, "", 0)
+	items, err := r.tags(ctx, repo, listOptions{})
 	if lacksACR(err) {
 		return plainImagesOf(ctx, r, repo, dgst)
 	}
 	if err != nil {
 		return nil, err
 	}
+	tags, err := decodeItems[acrTag](items)
+	if err != nil {
+		return nil, err
+	}
 	var images []string
 	for _, t := range tags {
-		if t["digest"] == string(dgst) {
-			images = append(images, fmt.Sprintf("'%s:%v'", repo, t["name"]))
+		if t.Digest == string(dgst) {
+			images = append(images, fmt.Sprintf("'%s:%s'", repo, t.Name))
 		}
 	}
 	return images, nil

@@ -7,9 +7,7 @@ import (
 )
 
 type acrListOptions struct {
-	commonOptions
-	registryOptions
-	queryOptions
+	namedOptions
 	top int
 }
 
@@ -29,13 +27,13 @@ List the first ten, one per line:
 			return runACRList(cmd.Context(), env, &opts)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.registryOptions, &opts.queryOptions)
+	useGroups(cmd, &opts.namedOptions)
 	cmd.Flags().IntVar(&opts.top, "top", 0, "show so many at most; 0 shows all")
 	return cmd
 }
 
 func runACRList(ctx context.Context, env *Env, opts *acrListOptions) error {
-	reg, err := opts.openACR(env, &opts.commonOptions)
+	reg, err := opts.open(env)
 	if err != nil {
 		return err
 	}
@@ -49,5 +47,5 @@ func runACRList(ctx context.Context, env *Env, opts *acrListOptions) error {
 			break
 		}
 	}
-	return opts.write(env.Stdout, names)
+	return opts.write(env, names)
 }

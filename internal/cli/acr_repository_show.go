@@ -2,42 +2,16 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"encoding/json"
+	"net/http"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"github.com/orlop/orlop/ref"
 	"github.com/orlop/orlop/remote/auth"
 )
 
-// subjectOptions name a repository or an image, one of the two.
-type subjectOptions struct {
-	repository, image string
-	parsedImage       image // if image was given
-}
-
-func (o *subjectOptions) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.repository, "repository", "", "name of the repository")
-	fs.StringVarP(&o.image, "image", "t", "", "image as `REPOSITORY:TAG` or REPOSITORY@DIGEST")
-}
-
-func (o *subjectOptions) validate() (err error) {
-	switch {
-	case (o.repository == "") == (o.image == ""):
-		return errors.New("give either --repository or --image")
-	case o.image != "":
-		o.parsedImage, err = parseImage(o.image)
-		return err
-	}
-	return ref.ValidateRepository(o.repository)
-}
-
 type acrShowOptions struct {
-	commonOptions
-	registryOptions
-	queryOptions
+	namedOptions
 	subjectOptions
 }
 
@@ -57,52 +31,36 @@ Print the digest of a tag:
   orlop acr repository show -n myregistry -t samples/artifact:1.0 --query digest -o tsv`),
 		Args: exactArgs(0, "--repository or --image"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runACRShow(cmd.Context(), env, &opts)
+			reg, err := opts.open(env)
+			if err != nil {
+				return err
+			}
+			return reg.show(cmd.Context(), env, &opts.queryOptions, opts.subject)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.registryOptions, &opts.queryOptions, &opts.subjectOptions)
+	useGroups(cmd, &opts.namedOptions, &opts.subjectOptions)
 	return cmd
 }
 
-func runACRShow(ctx context.Context, env *Env, opts *acrShowOptions) error {
-	reg, err := opts.openACR(env, &opts.commonOptions)
+// show prints the attributes of a repository or an image.
+func (r acrRegistry) show(ctx context.Context, env *Env, o *queryOptions, im image) error {
+	raw, err := r.attributes(ctx, im)
 	if err != nil {
-		return err
+		return acrFailure(env, r, im.String(), err)
 	}
-	var v map[string]any
-	name := reg.Host() + "/" + opts.repository
-	if opts.image == "" {
-		v, err = reg.repositoryAttributes(ctx, opts.repository)
-	} else {
-		name = reg.Host() + "/" + opts.parsedImage.String()
-		v, err = reg.imageAttributes(ctx, opts.parsedImage)
-	}
-	if err != nil {
-		return about(name, err)
-	}
-	return opts.write(env.Stdout, v)
+	return o.writeJSON(env, raw)
 }
 
-func (r acrRegistry) repositoryAttributes(ctx context.Context, repo string) (map[string]any, error) {
-	var answer map[string]any
-	_, err := r.get(ctx, metadataPath(repo, ""), auth.Scope(repo, "metadata_read"), &answer)
-	return answer, err
-}
-
-// imageAttributes returns the attributes of a tag, or of a manifest.
-func (r acrRegistry) imageAttributes(ctx context.Context, im image) (map[string]any, error) {
-	var answer map[string]any
+// attributes returns the attributes of a repository, a tag or a manifest.
+func (r acrRegistry) attributes(ctx context.Context, im image) (json.RawMessage, error) {
 	path, key := im.metadata()
-	_, err := r.get(ctx, path, auth.Scope(im.repo, "metadata_read"), &answer)
-	if lacksACR(err) {
+	c := acrCall{method: http.MethodGet, path: path, scope: auth.Scope(im.repo, "metadata_read")}
+	raw, _, err := r.do(ctx, c)
+	switch {
+	case err != nil && lacksACR(err) && key != "":
 		return plainImage(ctx, r, im)
+	case err != nil || key == "":
+		return raw, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	attributes, ok := answer[key].(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("the answer to GET %s has no %s", path, key)
-	}
-	return attributes, nil
+	return c.member(raw, key)
 }

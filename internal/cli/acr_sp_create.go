@@ -55,5 +55,5 @@ func runServicePrincipalCreate(ctx context.Context, env *Env, opts *servicePrinc
 	if err != nil {
 		return about(host, err)
 	}
-	return opts.write(env.Stdout, cred)
+	return opts.write(env, cred)
 }

@@ -37,5 +37,5 @@ func runServicePrincipalList(ctx context.Context, env *Env, opts *managementOpti
 		}
 		all = append(all, p)
 	}
-	return opts.write(env.Stdout, all)
+	return opts.write(env, all)
 }

@@ -90,7 +90,7 @@ func runUserCreate(ctx context.Context, env *Env, opts *userCreateOptions) error
 	if err != nil {
 		return about(host, err)
 	}
-	return opts.write(env.Stdout, cred)
+	return opts.write(env, cred)
 }
 
 func newUserListCommand(env *Env) *cobra.Command {
@@ -122,7 +122,7 @@ func runUserList(ctx context.Context, env *Env, opts *managementOptions) error {
 		}
 		all = append(all, u)
 	}
-	return opts.write(env.Stdout, all)
+	return opts.write(env, all)
 }
 
 // namedUser are the options of a command about one user.
@@ -196,5 +196,5 @@ func runUserPassword(ctx context.Context, env *Env, opts *namedUser, password *n
 	if err != nil {
 		return about(host, err)
 	}
-	return opts.write(env.Stdout, cred)
+	return opts.write(env, cred)
 }

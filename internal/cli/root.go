@@ -40,7 +40,7 @@ func Run(ctx context.Context, env *Env) int {
 	} else {
 		report(env.Stderr, env.program(), err)
 	}
-	return exitCode(err)
+	return exitCodeOf(cmd, err)
 }
 
 // wantsJSON reports whether the command's output was to be JSON, so that its
@@ -79,7 +79,7 @@ Look at what is there:
 	})
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), // a group has one usage line
 		"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
-	root.SetArgs(args(env))
+	root.SetArgs(joinSwitches(args(env)))
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)

@@ -8,98 +8,106 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 )
 
-// WriteTable writes JSON data as a table, as az does: a row for each object of
-// a list, a column for each of its scalar fields.
-func WriteTable(w io.Writer, v any) error {
-	rows := list(v)
-	if len(rows) == 0 {
-		return nil
+// KeyOrder knows in which order the keys of objects stand in a table or a line,
+// where that is not the order of the alphabet: objects are told apart by the
+// set of their keys. The zero value knows none.
+type KeyOrder map[string][]string
+
+// Add tells an order of keys.
+func (o KeyOrder) Add(keys []string) { o[keySet(keys)] = keys }
+
+// Keys returns the keys of an object in order.
+func (o KeyOrder) Keys(object map[string]any) []string {
+	keys := slices.Sorted(maps.Keys(object))
+	if known, ok := o[keySet(keys)]; ok {
+		return known
 	}
-	columns := scalarColumns(rows)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	var head, rule []string
-	for _, c := range columns {
-		title := capitalize(c)
-		head = append(head, title)
-		rule = append(rule, strings.Repeat("-", len(title)))
-	}
-	fmt.Fprintln(tw, strings.Join(head, "\t"))
-	fmt.Fprintln(tw, strings.Join(rule, "\t"))
-	for _, row := range rows {
-		var fields []string
-		for _, c := range columns {
-			fields = append(fields, scalar(field(row, c)))
-		}
-		fmt.Fprintln(tw, strings.Join(fields, "\t"))
-	}
-	return tw.Flush()
+	return keys
 }
 
-// resultColumn heads the column of values that are no objects.
-const resultColumn = "result"
+func keySet(keys []string) string { return fmt.Sprintf("%q", slices.Sorted(slices.Values(keys))) }
 
-func scalarColumns(rows []any) []string {
-	var columns []string
-	for _, row := range rows {
-		object, ok := row.(map[string]any)
-		if !ok {
-			object = map[string]any{resultColumn: row}
-		}
-		for k, v := range object {
-			if isScalar(v) && v != nil && !slices.Contains(columns, k) {
-				columns = append(columns, k)
+// hidden are keys that az keeps out of tables.
+var hidden = []string{"id", "type", "etag"}
+
+// WriteTable writes JSON data as a table, as az does: a row for each item of a
+// list, a column for each scalar value of an object.
+func WriteTable(w io.Writer, v any, order KeyOrder) error {
+	var titles []string
+	var rows []map[string]string
+	for _, item := range list(v) {
+		keys, cells := tableRow(item, order)
+		for _, k := range keys {
+			if !slices.Contains(titles, k) {
+				titles = append(titles, k)
 			}
 		}
+		rows = append(rows, cells)
 	}
-	slices.Sort(columns)
-	return columns
+	grid := make([][]string, len(rows))
+	for i, cells := range rows {
+		for _, t := range titles {
+			grid[i] = append(grid[i], cells[t])
+		}
+	}
+	return WriteGrid(w, titles, grid)
 }
 
-func field(row any, column string) any {
-	if object, ok := row.(map[string]any); ok {
-		return object[column]
+// tableRow returns the cells of an item, by titles that it gives in order.
+func tableRow(item any, order KeyOrder) (titles []string, cells map[string]string) {
+	cells = map[string]string{}
+	add := func(title string, v any) {
+		titles, cells[title] = append(titles, title), scalar(v)
 	}
-	return row
+	switch item := item.(type) {
+	case map[string]any:
+		for _, k := range order.Keys(item) {
+			if v := item[k]; v != nil && isScalar(v) && !slices.Contains(hidden, k) {
+				add(capitalize(k), v)
+			}
+		}
+	case []any:
+		for i, v := range item {
+			add("Column"+strconv.Itoa(i+1), v)
+		}
+	default:
+		add("Result", item)
+	}
+	return titles, cells
 }
 
-// WriteTSV writes JSON data as values with tabs between them, a line for each
-// item of a list, for scripts.
-func WriteTSV(w io.Writer, v any) error {
+// WriteGrid writes rows of cells below titles and a rule, as az does: a column
+// is two wider than its title at least. Without columns it is an empty line.
+func WriteGrid(w io.Writer, titles []string, rows [][]string) error {
+	widths := make([]int, len(titles))
+	head, rule := make([]string, len(titles)), make([]string, len(titles))
+	for i, t := range titles {
+		head[i] = Escape(t)
+		widths[i] = cells(head[i]) + 2
+		for _, row := range rows {
+			row[i] = strings.TrimSpace(Escape(row[i]))
+			widths[i] = max(widths[i], cells(row[i]))
+		}
+		rule[i] = strings.Repeat("-", widths[i])
+	}
 	var b strings.Builder
-	for _, row := range list(v) {
-		b.WriteString(strings.Join(tsvFields(row), "\t"))
+	for _, row := range append([][]string{head, rule}, rows...) {
+		b.WriteString(strings.TrimRight(align(row, widths), " "))
+		b.WriteByte('\n')
+	}
+	if len(titles) == 0 {
+		b.Reset()
 		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func tsvFields(row any) []string {
-	var fields []string
-	switch row := row.(type) {
-	case map[string]any:
-		for _, k := range slices.Sorted(maps.Keys(row)) {
-			fields = append(fields, scalar(row[k]))
-		}
-	case []any:
-		for _, v := range row {
-			fields = append(fields, scalar(v))
-		}
-	default:
-		fields = []string{scalar(row)}
-	}
-	return fields
-}
-
 func list(v any) []any {
-	switch v := v.(type) {
-	case nil:
-		return nil
-	case []any:
+	if v, ok := v.([]any); ok {
 		return v
 	}
 	return []any{v}
@@ -113,15 +121,16 @@ func isScalar(v any) bool {
 	return true
 }
 
-// scalar is a value in a cell; of a list or an object only the size is shown.
+// scalar is a value in a cell, as az prints it; of a list only the size is
+// shown, of an object nothing.
 func scalar(v any) string {
 	switch v := v.(type) {
 	case nil:
-		return ""
+		return "None"
 	case string:
-		return Escape(v)
+		return v
 	case bool:
-		return capitalize(strconv.FormatBool(v)) // as az, which prints Python's
+		return capitalize(strconv.FormatBool(v)) // as Python writes it
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case json.Number:
@@ -129,9 +138,9 @@ func scalar(v any) string {
 	case []any:
 		return strconv.Itoa(len(v))
 	case map[string]any:
-		return strconv.Itoa(len(v))
+		return ""
 	}
-	return Escape(fmt.Sprint(v))
+	return fmt.Sprint(v)
 }
 
 func capitalize(s string) string {
@@ -139,4 +148,16 @@ func capitalize(s string) string {
 		return s[:i] + string(unicode.ToUpper(r)) + s[i+len(string(r)):]
 	}
 	return s
+}
+
+// Cell is the value at a path of keys, "" where nothing is.
+func Cell(v any, path ...string) string {
+	for _, k := range path {
+		object, _ := v.(map[string]any)
+		v = object[k]
+	}
+	if v == nil {
+		return ""
+	}
+	return scalar(v)
 }
