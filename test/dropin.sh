@@ -171,20 +171,6 @@ oras logout $REG -c auth.json
 LINES
 }
 
-start_distribution() {
-  local addr=127.0.0.1:$(free_port)
-  cat >distribution.yml <<YAML
-version: 0.1
-storage: {filesystem: {rootdirectory: $work/distribution}, delete: {enabled: true}}
-http: {addr: "$addr"}
-log: {level: error}
-YAML
-  OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none registry serve distribution.yml >distribution.log 2>&1 &
-  started+=($!)
-  await listening "$addr"
-  DISTRIBUTION=localhost:${addr##*:}
-}
-
 # prepare SIDE makes the directory in which a side works.
 prepare() {
   mkdir -p "$1/folder"

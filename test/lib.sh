@@ -47,6 +47,23 @@ start_orlopd() {
   await listening "$REGISTRY"
 }
 
+# start_distribution starts another registry, which takes whatever account is
+# given, and sets DISTRIBUTION to its address.
+start_distribution() {
+  local addr=127.0.0.1:$(free_port)
+  cat >"$work/distribution.yml" <<YAML
+version: 0.1
+storage: {filesystem: {rootdirectory: $work/distribution}, delete: {enabled: true}}
+http: {addr: "$addr"}
+log: {level: error}
+YAML
+  OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none registry \
+    serve "$work/distribution.yml" >"$work/distribution.log" 2>&1 &
+  started+=($!)
+  await listening "$addr"
+  DISTRIBUTION=localhost:${addr##*:}
+}
+
 # admin_password prints the password that the registry generated.
 admin_password() { sed -n '/shown only now/,$s/^    \([^ ]*\)$/\1/p' "$work/orlopd.out" | head -n 1; }
 

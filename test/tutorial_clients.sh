@@ -12,20 +12,6 @@ done
 real_oras=$(command -v oras)
 cd "$work"
 
-start_distribution() {
-  local addr=127.0.0.1:$(free_port)
-  cat >distribution.yml <<YAML
-version: 0.1
-storage: {filesystem: {rootdirectory: $work/distribution}, delete: {enabled: true}}
-http: {addr: "$addr"}
-log: {level: error}
-YAML
-  OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none registry serve distribution.yml >distribution.log 2>&1 &
-  started+=($!)
-  await listening "$addr"
-  DISTRIBUTION=$addr
-}
-
 # tutorial CLIENT REGISTRY CONFIG-FLAG REPOSITORY: push, pull, compare.
 tutorial() {
   local client=$1 registry=$2 flag=$3 repo=$4
@@ -52,7 +38,7 @@ export ORLOPD_ADMIN_PASSWORD=tutorial-admin-password
 start_orlopd
 start_distribution
 # oras speaks plain HTTP to localhost, and to no address unless told.
-REGISTRY=localhost:${REGISTRY##*:} DISTRIBUTION=localhost:${DISTRIBUTION##*:}
+REGISTRY=localhost:${REGISTRY##*:}
 
 echo "$ORLOPD_ADMIN_PASSWORD" | "$root/bin/orlop" acr login --name "$REGISTRY" --username admin --password-stdin
 "$root/bin/orlop" acr sp create --name ci --role AcrPush --repository 'samples/*' >ci.json

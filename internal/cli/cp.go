@@ -117,14 +117,11 @@ func runCopy(ctx context.Context, env *Env, opts *copyOptions) (err error) {
 	if _, err := opts.to.parse(opts.destination); err != nil {
 		return err
 	}
-	from, err := opts.from.openSource(env, &opts.commonOptions, opts.source)
+	from, err := opts.from.openManifest(env, &opts.commonOptions, opts.source)
 	if err != nil {
 		return err
 	}
 	defer from.close()
-	if err := from.needReference(); err != nil {
-		return err
-	}
 	ctx = auth.WithScopes(ctx, from.host(), auth.Scope(from.repo, "pull"))
 	root, err := opts.root(ctx, env, from)
 	if err != nil {

@@ -83,11 +83,8 @@ func (o *diffOptions) inspect(ctx context.Context, env *Env) (from, to *collecto
 	g, ctx := errgroup.WithContext(ctx)
 	read := func(side *targetOptions, raw string, c **collector) {
 		g.Go(func() error {
-			t, err := side.openSource(env, &o.commonOptions, raw)
+			t, err := side.openManifest(env, &o.commonOptions, raw)
 			if err != nil {
-				return err
-			}
-			if err := t.needReference(); err != nil {
 				return err
 			}
 			*c, err = inspect(ctx, t, &o.platformOptions)

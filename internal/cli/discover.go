@@ -94,11 +94,8 @@ func (o *discoverOptions) complete(env *Env, cmd *cobra.Command) (err error) {
 }
 
 func runDiscover(ctx context.Context, env *Env, opts *discoverOptions) error {
-	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
+	t, err := opts.openManifest(env, &opts.commonOptions, opts.target)
 	if err != nil {
-		return err
-	}
-	if err := t.needReference(); err != nil {
 		return err
 	}
 	d, err := resolve(ctx, t, &opts.platformOptions)

@@ -86,11 +86,8 @@ type listedEntry struct {
 }
 
 func runLs(ctx context.Context, env *Env, opts *lsOptions) error {
-	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
+	t, err := opts.openManifest(env, &opts.commonOptions, opts.target)
 	if err != nil {
-		return err
-	}
-	if err := t.needReference(); err != nil {
 		return err
 	}
 	list, err := opts.list(ctx, t)

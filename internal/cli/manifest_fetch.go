@@ -96,11 +96,8 @@ type fetchedManifest struct {
 }
 
 func runManifestFetch(ctx context.Context, env *Env, opts *manifestFetchOptions) error {
-	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
+	t, err := opts.openManifest(env, &opts.commonOptions, opts.target)
 	if err != nil {
-		return err
-	}
-	if err := t.needReference(); err != nil {
 		return err
 	}
 	if err := opts.wrap(env, t); err != nil {

@@ -58,11 +58,8 @@ Print its descriptor:
 }
 
 func runManifestFetchConfig(ctx context.Context, env *Env, opts *manifestFetchConfigOptions) error {
-	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
+	t, err := opts.openManifest(env, &opts.commonOptions, opts.target)
 	if err != nil {
-		return err
-	}
-	if err := t.needReference(); err != nil {
 		return err
 	}
 	if err := opts.wrap(env, t); err != nil {

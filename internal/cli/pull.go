@@ -108,11 +108,8 @@ type pulledFile struct {
 }
 
 func runPull(ctx context.Context, env *Env, opts *pullOptions) error {
-	t, err := opts.openSource(env, &opts.commonOptions, opts.source)
+	t, err := opts.openManifest(env, &opts.commonOptions, opts.source)
 	if err != nil {
-		return err
-	}
-	if err := t.needReference(); err != nil {
 		return err
 	}
 	if err := opts.wrap(env, t); err != nil {

@@ -46,11 +46,8 @@ Print the digest of one platform of an index:
 }
 
 func runResolve(ctx context.Context, env *Env, opts *resolveOptions) error {
-	t, err := opts.openSource(env, &opts.commonOptions, opts.target)
+	t, err := opts.openManifest(env, &opts.commonOptions, opts.target)
 	if err != nil {
-		return err
-	}
-	if err := t.needReference(); err != nil {
 		return err
 	}
 	d, err := resolve(ctx, t, &opts.platformOptions)

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -84,6 +85,18 @@ func (o *targetOptions) open(env *Env, c *commonOptions, raw string) (*target, e
 // stand in for the registry.
 func (o *targetOptions) openSource(env *Env, c *commonOptions, raw string) (*target, error) {
 	return o.openTarget(env, c, raw, toRead)
+}
+
+// openManifest is openSource of one manifest, which a tag or digest names.
+func (o *targetOptions) openManifest(env *Env, c *commonOptions, raw string) (*target, error) {
+	t, err := o.openSource(env, c, raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.needReference(); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
 }
 
 // create opens what raw names, to be pushed to: a layout is made if there is
