@@ -107,6 +107,7 @@ that --config names (data).`,
 	root.AddCommand(
 		&cobra.Command{Use: "serve", Short: "Serve the registry", Args: noArgs, RunE: serve},
 		newConfig(env),
+		newAzureSetup(env),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(env.Stdout, "orlopd", buildVersion())
 			return err
@@ -188,7 +189,11 @@ func defaults(s *config.Setting) []string {
 // load reads the configuration that the command was given.
 func load(cmd *cobra.Command, env *Env) (*config.Effective, error) {
 	src := config.Sources{Env: env.Environ, Flags: map[string][]string{}}
+	own := cmd.LocalNonPersistentFlags()
 	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if own.Lookup(f.Name) != nil {
+			return // of the command, and no setting
+		}
 		switch v := f.Value.(type) {
 		case pflag.SliceValue:
 			src.Flags[f.Name] = v.GetSlice()

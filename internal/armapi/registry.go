@@ -1,0 +1,178 @@
+package armapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/meta"
+)
+
+// sku is what a registry would cost at Azure. Clients allow some things by it
+// only.
+type sku struct {
+	Name string `json:"name"`
+	Tier string `json:"tier"`
+}
+
+var skuPremium = sku{"Premium", "Premium"}
+
+// registry is a registry as Resource Manager shows it (api-version
+// 2022-02-01-preview).
+type registry struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Type       string            `json:"type"`
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags"`
+	SKU        sku               `json:"sku"`
+	Properties properties        `json:"properties"`
+}
+
+type properties struct {
+	LoginServer           string    `json:"loginServer"`
+	ProvisioningState     string    `json:"provisioningState"`
+	AdminUserEnabled      bool      `json:"adminUserEnabled"`
+	AnonymousPullEnabled  bool      `json:"anonymousPullEnabled"`
+	DataEndpointEnabled   bool      `json:"dataEndpointEnabled"`
+	DataEndpointHostNames []string  `json:"dataEndpointHostNames"`
+	PublicNetworkAccess   string    `json:"publicNetworkAccess"`
+	NetworkRuleBypass     string    `json:"networkRuleBypassOptions"`
+	ZoneRedundancy        string    `json:"zoneRedundancy"`
+	RoleAssignmentMode    string    `json:"roleAssignmentMode"`
+	Policies              policies  `json:"policies"`
+	Encryption            onOff     `json:"encryption"`
+	PrivateEndpoints      []string  `json:"privateEndpointConnections"`
+	NetworkRuleSet        *struct{} `json:"networkRuleSet"`
+}
+
+// policies are switches of a registry. What Orlop has not is off.
+type policies struct {
+	Quarantine          onOff       `json:"quarantinePolicy"`
+	Trust               trustPolicy `json:"trustPolicy"`
+	Retention           daysPolicy  `json:"retentionPolicy"`
+	Export              onOff       `json:"exportPolicy"`
+	AuthenticationAsArm onOff       `json:"azureADAuthenticationAsArmPolicy"`
+	SoftDelete          softDelete  `json:"softDeletePolicy"`
+}
+
+type onOff struct {
+	Status string `json:"status"`
+}
+
+type trustPolicy struct {
+	Type string `json:"type"`
+	onOff
+}
+
+type daysPolicy struct {
+	Days int `json:"days"`
+	onOff
+}
+
+type softDelete struct {
+	RetentionDays int `json:"retentionDays"`
+	onOff
+}
+
+// usualDays is what Azure shows where a number of days has not been set.
+const usualDays = 7
+
+func status(on bool) onOff {
+	if on {
+		return onOff{"enabled"}
+	}
+	return onOff{"disabled"}
+}
+
+// describe gives the registry at the host of the request.
+func (a *API) describe(ctx context.Context, c *client) (registry, error) {
+	access, err := a.o.Authn.Access(ctx, c.Registry)
+	if err != nil {
+		return registry{}, err
+	}
+	admin, err := a.o.Authn.AdminUser(ctx, c.Registry)
+	if err != nil {
+		return registry{}, err
+	}
+	return c.describeRegistry(access, admin.Enabled, a.o.SoftDeleteDays), nil
+}
+
+func (c *client) describeRegistry(access meta.Access, admin bool, softDeleteDays int) registry {
+	mode := "LegacyRegistryPermissions"
+	if access.RepositoryRoles {
+		mode = "AbacRepositoryPermissions"
+	}
+	deleting := softDelete{usualDays, status(false)}
+	if softDeleteDays > 0 {
+		deleting = softDelete{softDeleteDays, status(true)}
+	}
+	return registry{
+		ID: c.registryID(), Name: c.name, Type: provider + "/registries", Location: location, Tags: map[string]string{}, SKU: skuPremium,
+		Properties: properties{
+			LoginServer: c.LoginServer, ProvisioningState: "Succeeded",
+			AdminUserEnabled: admin, AnonymousPullEnabled: access.AnonymousPull,
+			DataEndpointHostNames: []string{}, PublicNetworkAccess: "Enabled", NetworkRuleBypass: "AzureServices",
+			ZoneRedundancy: "Disabled", RoleAssignmentMode: mode, Encryption: status(false), PrivateEndpoints: []string{},
+			Policies: policies{
+				Quarantine: status(false), Trust: trustPolicy{"Notary", status(false)}, Retention: daysPolicy{usualDays, status(false)},
+				Export: status(true), AuthenticationAsArm: status(true), SoftDelete: deleting,
+			},
+		},
+	}
+}
+
+func (a *API) showRegistry(w http.ResponseWriter, r *http.Request, c *client) error {
+	described, err := a.describe(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	gate.WriteJSON(w, http.StatusOK, described)
+	return nil
+}
+
+func (a *API) listRegistries(w http.ResponseWriter, r *http.Request, c *client) error {
+	described, err := a.describe(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	return writeList(w, described)
+}
+
+// checkName tells whether a registry could be made under a name. None can be
+// made here.
+func (a *API) checkName(w http.ResponseWriter, r *http.Request, c *client) error {
+	var in struct{ Name string }
+	if err := readJSON(w, r, &in); err != nil {
+		return err
+	}
+	reason, message := "Invalid", "Registries are not made through Resource Manager on this server."
+	switch {
+	case strings.EqualFold(in.Name, c.name):
+		reason, message = "AlreadyExists", "The registry "+c.LoginServer+" is already in use."
+	case !registryName.MatchString(in.Name):
+		message = "A registry name has 5 to 50 letters and digits."
+	}
+	gate.WriteJSON(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": reason, "message": message})
+	return nil
+}
+
+// usage is one line of "az acr show-usage".
+type usage struct {
+	Name         string `json:"name"`
+	Limit        int64  `json:"limit"`
+	CurrentValue int64  `json:"currentValue"`
+	Unit         string `json:"unit"`
+}
+
+// limitSize is that of Azure's Premium, in bytes; nothing here enforces it.
+const limitSize = 500 << 30
+
+func (a *API) listUsages(w http.ResponseWriter, r *http.Request, c *client) error {
+	size, err := a.o.Size(r.Context(), c.Registry)
+	if err != nil {
+		return err
+	}
+	return writeList(w, usage{"Size", limitSize, size, "Bytes"})
+}
