@@ -4,12 +4,13 @@
 //
 // Shapes and status codes are those of the service, as its clients insist on
 // them: lists that are empty are null, times have seven decimals, links are
-// relative, deleting answers 202. Attributes are shown and cannot be changed
-// yet.
+// relative, deleting answers 202.
 package acrapi
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/orlop/orlop"
@@ -46,18 +47,53 @@ type call struct {
 // the body.
 type handler func(h http.Header, c *call) (any, error)
 
-// verbs are the handlers of one kind of route; nil where a method is not
-// supported.
-type verbs struct{ get, delete handler }
+// operation is one method of one kind of route: who may, what is done, and the
+// status of an answer.
+type operation struct {
+	needs  authz.Access // without a name: of the repository of the route
+	do     handler
+	status int
+}
 
-// table lists every route and method of the API.
-var table = [...]verbs{
-	kindCatalog:    {get: listRepositories},
-	kindRepository: {get: getRepository, delete: deleteRepository},
-	kindTags:       {get: listTags},
-	kindTag:        {get: getTag, delete: deleteTag},
-	kindManifests:  {get: listManifests},
-	kindManifest:   {get: getManifest},
+func onRepository(a authz.Action) authz.Access { return authz.Repository("", a) }
+
+// table lists every route and method of the API. HEAD is GET.
+var table = [...]map[string]operation{
+	kindCatalog: {
+		"GET": {authz.Registry("catalog", authz.List), listRepositories, http.StatusOK},
+	},
+	kindRepository: {
+		"GET":    {onRepository(authz.MetadataRead), getRepository, http.StatusOK},
+		"PATCH":  {onRepository(authz.MetadataWrite), updateRepository, http.StatusOK},
+		"DELETE": {onRepository(authz.Delete), deleteRepository, http.StatusAccepted},
+	},
+	kindTags: {
+		"GET": {onRepository(authz.MetadataRead), listTags, http.StatusOK},
+	},
+	kindTag: {
+		"GET":    {onRepository(authz.MetadataRead), getTag, http.StatusOK},
+		"PATCH":  {onRepository(authz.MetadataWrite), updateTag, http.StatusOK},
+		"DELETE": {onRepository(authz.Delete), deleteTag, http.StatusAccepted},
+	},
+	kindManifests: {
+		"GET": {onRepository(authz.MetadataRead), listManifests, http.StatusOK},
+	},
+	kindManifest: {
+		"GET":   {onRepository(authz.MetadataRead), getManifest, http.StatusOK},
+		"PATCH": {onRepository(authz.MetadataWrite), updateManifest, http.StatusOK},
+	},
+	kindDeletedCatalog: {
+		"GET": {authz.Registry("deleted_catalog", authz.List), listDeletedRepositories, http.StatusOK},
+	},
+	kindDeletedTags: {
+		"GET": {onRepository(authz.DeletedRead), listDeletedTags, http.StatusOK},
+	},
+	kindDeletedManifests: {
+		"GET": {onRepository(authz.DeletedRead), listDeletedManifests, http.StatusOK},
+	},
+	kindDeletedManifest: {
+		"POST": {onRepository(authz.DeletedRestore), restoreManifest, http.StatusOK},
+	},
 }
 
 // ServeHTTP answers a request under /acr/v1/.
@@ -72,43 +108,47 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := table[rt.kind]
-	switch {
-	case v.get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		return a.answer(w, r, rt, rt.reading(), http.StatusOK, v.get)
-	case v.delete != nil && r.Method == http.MethodDelete:
-		return a.answer(w, r, rt, authz.Repository(rt.repo, authz.Delete), http.StatusAccepted, v.delete)
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
 	}
-	w.Header().Set("Allow", v.allow())
-	return orlop.ErrUnsupported.With("method not supported for this path")
+	op, ok := table[rt.kind][method]
+	if !ok {
+		w.Header().Set("Allow", allow(rt.kind))
+		return orlop.ErrUnsupported.With("method not supported for this path")
+	}
+	return a.answer(w, r, rt, op)
 }
 
 // allow is the value of the Allow header.
-func (v verbs) allow() string {
-	methods := []string{http.MethodGet, http.MethodHead}
-	if v.delete != nil {
-		methods = append(methods, http.MethodDelete)
+func allow(k kind) string {
+	methods := slices.Sorted(maps.Keys(table[k]))
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
 	}
 	return strings.Join(methods, ", ")
 }
 
-// answer authorises a request, lets the handler do it, and writes the result;
-// no result is an empty body.
-func (a *API) answer(w http.ResponseWriter, r *http.Request, rt route, access authz.Access, status int, do handler) error {
-	caller, err := a.Gate.Authorize(r, access)
+// answer authorises a request before anything of its body is read, lets the
+// handler do it, and writes the result; no result is an empty body.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, rt route, op operation) error {
+	if op.needs.Name == "" {
+		op.needs.Name = rt.repo
+	}
+	caller, err := a.Gate.Authorize(w, r, op.needs)
 	if err != nil {
 		return err
 	}
 	actor := registry.Actor{ID: caller.ID, Name: caller.Name}
 	c := &call{Request: r, route: rt, caller: caller, reg: a.Engine(caller.RegistryID, actor)}
-	result, err := do(w.Header(), c)
+	result, err := op.do(w.Header(), c)
 	if err != nil {
 		return err
 	}
 	if result == nil {
-		w.WriteHeader(status)
+		w.WriteHeader(op.status)
 		return nil
 	}
-	gate.WriteJSON(w, status, result)
+	gate.WriteJSON(w, op.status, result)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -33,7 +34,12 @@ type env struct {
 
 func newEnv(t *testing.T) *env {
 	t.Helper()
-	db, err := sqlmeta.Open(t.Context(), filepath.Join(t.TempDir(), "orlop.db"), sqlmeta.Options{})
+	return newEnvOn(t, sqlmeta.Options{KeepDeleted: 7 * 24 * time.Hour})
+}
+
+func newEnvOn(t *testing.T, o sqlmeta.Options) *env {
+	t.Helper()
+	db, err := sqlmeta.Open(t.Context(), filepath.Join(t.TempDir(), "orlop.db"), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,16 +77,25 @@ func (e *env) push(repo string, tags ...string) digest.Digest {
 	return desc.Digest
 }
 
-// as returns a function that sends requests as a new principal.
+// as returns a function that sends requests without a body as a new principal.
 func (e *env) as(role string) func(method, path string, status int) (string, http.Header) {
+	send := e.sender(role)
+	return func(method, path string, status int) (string, http.Header) {
+		e.t.Helper()
+		return send(method, path, "", status)
+	}
+}
+
+// sender returns a function that sends requests as a new principal.
+func (e *env) sender(role string) func(method, path, body string, status int) (string, http.Header) {
 	e.t.Helper()
 	p, secret, err := e.ident.CreateServicePrincipal(e.t.Context(), meta.DefaultRegistry, role, []meta.RoleAssignment{{Role: role}})
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	return func(method, path string, status int) (string, http.Header) {
+	return func(method, path, body string, status int) (string, http.Header) {
 		e.t.Helper()
-		req, err := http.NewRequestWithContext(e.t.Context(), method, e.srv.URL+path, nil)
+		req, err := http.NewRequestWithContext(e.t.Context(), method, e.srv.URL+path, strings.NewReader(body))
 		if err != nil {
 			e.t.Fatal(err)
 		}
@@ -90,14 +105,14 @@ func (e *env) as(role string) func(method, path string, status int) (string, htt
 			e.t.Fatal(err)
 		}
 		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
+		answer, err := io.ReadAll(res.Body)
 		if err != nil {
 			e.t.Fatal(err)
 		}
 		if res.StatusCode != status {
-			e.t.Errorf("%s %s: status %d, want %d: %s", method, path, res.StatusCode, status, body)
+			e.t.Errorf("%s %s %s: status %d, want %d: %s", method, path, body, res.StatusCode, status, answer)
 		}
-		return string(body), res.Header
+		return string(answer), res.Header
 	}
 }
 
@@ -157,17 +172,24 @@ func TestUnknown(t *testing.T) {
 		"GET /acr/v1/a/_tags/none":            orlop.CodeTagUnknown,
 		"GET /acr/v1/a/_manifests/" + dgst:    orlop.CodeManifestUnknown,
 		"GET /acr/v1/a/_manifests/x":          orlop.CodeManifestUnknown,
-		"GET /acr/v1/_deleted/a/_tags":        orlop.CodeUnsupported,
+		"PATCH /acr/v1/none":                  orlop.CodeNameUnknown,
+		"PATCH /acr/v1/none/_tags/x":          orlop.CodeNameUnknown,
+		"PATCH /acr/v1/a/_tags/none":          orlop.CodeTagUnknown,
+		"PATCH /acr/v1/a/_manifests/" + dgst:  orlop.CodeManifestUnknown,
+		"GET /acr/v1/_deleted/a":              orlop.CodeUnsupported,
+		"GET /acr/v1/_deleted/a/_tags/x":      orlop.CodeUnsupported,
 	} {
 		method, path, _ := strings.Cut(call, " ")
 		if body, _ := do(method, path, http.StatusNotFound); !strings.Contains(body, `"code":"`+code+`"`) {
 			t.Errorf("%s: %s, want %s", call, body, code)
 		}
 	}
-	for _, path := range []string{"/acr/v1/a", "/acr/v1/a/_tags/x", "/acr/v1/a/_manifests/" + dgst} {
-		_, h := do("PATCH", path, http.StatusMethodNotAllowed)
-		if h.Get("Allow") == "" {
-			t.Errorf("PATCH %s: no Allow", path)
+	for call, allowed := range map[string]string{
+		"PATCH /acr/v1/a/_tags": "GET, HEAD", "POST /acr/v1/a": "DELETE, GET, PATCH, HEAD", "GET /acr/v1/_deleted/a/_manifests/" + dgst: "POST",
+	} {
+		method, path, _ := strings.Cut(call, " ")
+		if _, h := do(method, path, http.StatusMethodNotAllowed); h.Get("Allow") != allowed {
+			t.Errorf("%s: Allow %q, want %q", call, h.Get("Allow"), allowed)
 		}
 	}
 }
@@ -275,8 +297,10 @@ func TestEveryRouteHasARule(t *testing.T) {
 	e := newEnv(t)
 	d := e.push("secret", "v1")
 	paths := [...]string{
-		kindCatalog: "", kindRepository: "/", kindTags: "/_tags", kindTag: "/_tags/v1",
-		kindManifests: "/_manifests", kindManifest: "/_manifests/" + d.String(),
+		kindCatalog: "", kindRepository: "R", kindTags: "R/_tags", kindTag: "R/_tags/v1",
+		kindManifests: "R/_manifests", kindManifest: "R/_manifests/" + d.String(),
+		kindDeletedCatalog: "", kindDeletedTags: "_deleted/R/_tags",
+		kindDeletedManifests: "_deleted/R/_manifests", kindDeletedManifest: "_deleted/R/_manifests/" + d.String(),
 	}
 	if len(paths) != len(table) {
 		t.Fatal("a kind of route has no path in this test")
@@ -286,7 +310,7 @@ func TestEveryRouteHasARule(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func(method, repo, path, user string) (int, string) {
-		req, err := http.NewRequestWithContext(t.Context(), method, e.srv.URL+"/acr/v1/"+repo+strings.TrimSuffix(path, "/"), nil)
+		req, err := http.NewRequestWithContext(t.Context(), method, e.srv.URL+"/acr/v1/"+strings.ReplaceAll(path, "R", repo), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,10 +329,10 @@ func TestEveryRouteHasARule(t *testing.T) {
 		return res.StatusCode, res.Header.Get("Www-Authenticate") + string(body)
 	}
 	for kind, path := range paths {
-		for _, method := range []string{"GET", "HEAD", "DELETE"} {
-			if path == "" || method == "DELETE" && table[kind].delete == nil {
-				continue
-			}
+		if path == "" {
+			continue
+		}
+		for method := range table[kind] {
 			for user, want := range map[string]int{"": http.StatusUnauthorized, p.Name: http.StatusForbidden} {
 				status, there := ask(method, "secret", path, user)
 				other, absent := ask(method, "absent", path, user)
@@ -318,10 +342,12 @@ func TestEveryRouteHasARule(t *testing.T) {
 			}
 		}
 	}
-	if status, _ := ask("GET", "_catalog", "", ""); status != http.StatusUnauthorized {
-		t.Errorf("the catalog for nobody: %d", status)
-	}
-	if status, body := ask("GET", "_catalog", "", p.Name); status != http.StatusOK || strings.Contains(body, "secret") {
-		t.Errorf("the catalog for bob: %d %s", status, body)
+	for _, catalog := range []string{"_catalog", "_deleted/_catalog"} {
+		if status, _ := ask("GET", "", catalog, ""); status != http.StatusUnauthorized {
+			t.Errorf("%s for nobody: %d", catalog, status)
+		}
+		if status, body := ask("GET", "", catalog, p.Name); status != http.StatusOK || strings.Contains(body, "secret") {
+			t.Errorf("%s for bob: %d %s", catalog, status, body)
+		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop"
-	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/ref"
 )
 
@@ -21,6 +20,11 @@ const (
 	kindTag                    // /acr/v1/NAME/_tags/TAG
 	kindManifests              // /acr/v1/NAME/_manifests
 	kindManifest               // /acr/v1/NAME/_manifests/DIGEST
+
+	kindDeletedCatalog   // /acr/v1/_deleted/_catalog
+	kindDeletedTags      // /acr/v1/_deleted/NAME/_tags
+	kindDeletedManifests // /acr/v1/_deleted/NAME/_manifests
+	kindDeletedManifest  // /acr/v1/_deleted/NAME/_manifests/DIGEST
 )
 
 // route is a path taken apart; every part is valid.
@@ -28,15 +32,14 @@ type route struct {
 	kind   kind
 	repo   string
 	tag    string        // kindTag
-	digest digest.Digest // kindManifest
+	digest digest.Digest // kindManifest, kindDeletedManifest
 }
 
-// reading is the access that reading the route takes.
-func (rt route) reading() authz.Access {
-	if rt.kind == kindCatalog {
-		return authz.Registry("catalog", authz.List)
-	}
-	return authz.Repository(rt.repo, authz.MetadataRead)
+// deletedKinds are the kinds under /acr/v1/_deleted/ that are spelled like those
+// of what is live.
+var deletedKinds = map[kind]kind{
+	kindCatalog: kindDeletedCatalog, kindTags: kindDeletedTags,
+	kindManifests: kindDeletedManifests, kindManifest: kindDeletedManifest,
 }
 
 var errNoRoute = &orlop.Error{Code: orlop.CodeUnsupported, Message: "no such path in this API", Status: 404}
@@ -47,10 +50,28 @@ var errNoRoute = &orlop.Error{Code: orlop.CodeUnsupported, Message: "no such pat
 // be taken for one.
 func parseRoute(escapedPath string) (route, error) {
 	path, ok := strings.CutPrefix(escapedPath, "/acr/v1/")
+	if !ok {
+		return route{}, errNoRoute
+	}
+	if path, ok = strings.CutPrefix(path, "_deleted/"); !ok {
+		return parseLive(path)
+	}
+	rt, err := parseLive(path)
+	if err != nil {
+		return rt, err
+	}
+	if rt.kind, ok = deletedKinds[rt.kind]; !ok {
+		return route{}, errNoRoute
+	}
+	return rt, nil
+}
+
+// parseLive parses a path after /acr/v1/.
+func parseLive(path string) (route, error) {
 	switch {
 	case path == "_catalog":
 		return route{kind: kindCatalog}, nil
-	case !ok, strings.HasPrefix(path, "_"):
+	case strings.HasPrefix(path, "_"):
 		return route{}, errNoRoute
 	}
 	name, rest, found := strings.Cut(path, "/_")

@@ -2,6 +2,7 @@ package acrapi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,6 +30,10 @@ func TestParseRoute(t *testing.T) {
 		"/acr/v1/a/b/_manifests":                      {kind: kindManifests, repo: "a/b"},
 		"/acr/v1/a%2Fb/_manifests/sha256%3A" + hex256: {kind: kindManifest, repo: "a/b", digest: dgst},
 		"/acr/v1/a/_manifests/" + dgst:                {kind: kindManifest, repo: "a", digest: dgst},
+		"/acr/v1/_deleted/_catalog":                   {kind: kindDeletedCatalog},
+		"/acr/v1/_deleted/a%2Fb/_tags":                {kind: kindDeletedTags, repo: "a/b"},
+		"/acr/v1/_deleted/a/b/_manifests":             {kind: kindDeletedManifests, repo: "a/b"},
+		"/acr/v1/_deleted/a/_manifests/" + dgst:       {kind: kindDeletedManifest, repo: "a", digest: dgst},
 	} {
 		got, err := parseRoute(path)
 		if err != nil || got != want {
@@ -58,8 +63,13 @@ func TestParseRouteRefuses(t *testing.T) {
 		"/acr/v1/a/_manifests/1.0":                http.StatusNotFound, // a tag is no manifest here
 		"/acr/v1":                                 http.StatusNotFound,
 		"/acr/v1/_catalog/":                       http.StatusNotFound,
-		"/acr/v1/_deleted/_catalog":               http.StatusNotFound,
-		"/acr/v1/_deleted/a/_tags":                http.StatusNotFound,
+		"/acr/v1/_deleted":                        http.StatusNotFound,
+		"/acr/v1/_deleted/":                       http.StatusBadRequest,
+		"/acr/v1/_deleted/a":                      http.StatusNotFound,
+		"/acr/v1/_deleted/_deleted/a/_tags":       http.StatusNotFound,
+		"/acr/v1/_deleted/a/_tags/x":              http.StatusNotFound,
+		"/acr/v1/_deleted/a/_manifests/1.0":       http.StatusNotFound,
+		"/acr/v1/_deleted/A/_tags":                http.StatusBadRequest,
 		"/acr/v1/_metadata/_query":                http.StatusNotFound,
 		"/acr/v1/a/_metadata":                     http.StatusNotFound,
 		"/acr/v2/a":                               http.StatusNotFound,
@@ -72,24 +82,35 @@ func TestParseRouteRefuses(t *testing.T) {
 	}
 }
 
-func TestReadingTakesMetadataRead(t *testing.T) {
-	for path, want := range map[string]authz.Access{
-		"/acr/v1/_catalog":             authz.Registry("catalog", authz.List),
-		"/acr/v1/a":                    authz.Repository("a", authz.MetadataRead),
-		"/acr/v1/a/_tags/x":            authz.Repository("a", authz.MetadataRead),
-		"/acr/v1/a/_manifests/" + dgst: authz.Repository("a", authz.MetadataRead),
-		"/acr/v1/a%2Fb/_manifests":     authz.Repository("a/b", authz.MetadataRead),
-	} {
-		rt, err := parseRoute(path)
-		if err != nil || rt.reading() != want {
-			t.Errorf("%s: %v, %v", path, rt.reading(), err)
+// TestNeeds compares the rights of every operation with those that clients of
+// ACR ask tokens for.
+func TestNeeds(t *testing.T) {
+	want := map[string]authz.Access{
+		"GET 0": authz.Registry("catalog", authz.List), "GET 6": authz.Registry("deleted_catalog", authz.List),
+		"GET 1": onRepository(authz.MetadataRead), "PATCH 1": onRepository(authz.MetadataWrite), "DELETE 1": onRepository(authz.Delete),
+		"GET 2": onRepository(authz.MetadataRead), "GET 4": onRepository(authz.MetadataRead),
+		"GET 3": onRepository(authz.MetadataRead), "PATCH 3": onRepository(authz.MetadataWrite), "DELETE 3": onRepository(authz.Delete),
+		"GET 5": onRepository(authz.MetadataRead), "PATCH 5": onRepository(authz.MetadataWrite),
+		"GET 7": onRepository(authz.DeletedRead), "GET 8": onRepository(authz.DeletedRead), "POST 9": onRepository(authz.DeletedRestore),
+	}
+	for kind, operations := range table {
+		for method, op := range operations {
+			key := fmt.Sprintf("%s %d", method, kind)
+			if op.needs != want[key] {
+				t.Errorf("%s needs %v, want %v", key, op.needs, want[key])
+			}
+			delete(want, key)
 		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no operations %v", want)
 	}
 }
 
 func FuzzParseRoute(f *testing.F) {
 	for _, s := range []string{
 		"/acr/v1/_catalog", "/acr/v1/a%2Fb/_tags/1.0", "/acr/v1/a/_manifests/sha256%3A" + hex256, "/acr/v1/..", "/acr/v1/%00", "/acr/v1/a/_x",
+		"/acr/v1/_deleted/_catalog", "/acr/v1/_deleted/a/_manifests/" + dgst,
 	} {
 		f.Add(s)
 	}
@@ -101,13 +122,13 @@ func FuzzParseRoute(f *testing.F) {
 			}
 			return
 		}
-		if rt.kind != kindCatalog && ref.ValidateRepository(rt.repo) != nil {
+		if rt.kind != kindCatalog && rt.kind != kindDeletedCatalog && ref.ValidateRepository(rt.repo) != nil {
 			t.Fatalf("%q: repository %q", path, rt.repo)
 		}
 		if rt.kind == kindTag && ref.ValidateTag(rt.tag) != nil {
 			t.Fatalf("%q: tag %q", path, rt.tag)
 		}
-		if _, err := ref.ValidateDigest(rt.digest.String()); rt.kind == kindManifest && err != nil {
+		if _, err := ref.ValidateDigest(rt.digest.String()); (rt.kind == kindManifest || rt.kind == kindDeletedManifest) && err != nil {
 			t.Fatalf("%q: digest %q", path, rt.digest)
 		}
 	})

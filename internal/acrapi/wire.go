@@ -80,6 +80,34 @@ type (
 		OS           string        `json:"os"`
 	}
 
+	deletedManifestList struct {
+		image
+		Manifests []deletedManifest `json:"manifests"`
+	}
+
+	deletedManifest struct {
+		Digest         digest.Digest `json:"digest"`
+		ImageSize      int64         `json:"imageSize"` // bytes, of everything it names
+		CreatedTime    timestamp     `json:"createdTime"`
+		LastUpdateTime timestamp     `json:"lastUpdateTime"`
+		DeletedAt      timestamp     `json:"deletedAt"`
+		Architecture   string        `json:"architecture,omitempty"`
+		OS             string        `json:"os,omitempty"`
+		MediaType      string        `json:"mediaType"`
+		Attributes     attributes    `json:"changeableAttributes"`
+	}
+
+	deletedTagList struct {
+		image
+		Tags []deletedTag `json:"tags"`
+	}
+
+	deletedTag struct {
+		Tag       string        `json:"tag"`
+		Digest    digest.Digest `json:"digest"`
+		DeletedAt timestamp     `json:"deletedAt"`
+	}
+
 	// deleted is what a deleted repository took with it.
 	deleted struct {
 		Manifests []digest.Digest `json:"manifestsDeleted"`
@@ -135,6 +163,20 @@ func newTag(info *meta.TagInfo) tag {
 		CreatedTime:    timestamp(info.Created),
 		LastUpdateTime: timestamp(info.Updated),
 		Attributes:     newAttributes(info.Locks),
+	}
+}
+
+func newDeletedManifest(m *meta.DeletedManifest) deletedManifest {
+	return deletedManifest{
+		Digest:         m.Digest,
+		ImageSize:      m.ImageSize,
+		CreatedTime:    timestamp(m.Created),
+		LastUpdateTime: timestamp(m.Updated),
+		DeletedAt:      timestamp(m.Deleted),
+		Architecture:   m.Architecture,
+		OS:             m.OS,
+		MediaType:      m.MediaType,
+		Attributes:     newAttributes(m.Locks),
 	}
 }
 

@@ -75,9 +75,18 @@ func pages(after string, page func(after string) ([]string, bool, error)) iter.S
 // RepositoriesPage returns at most n repositories after a name, in byte order,
 // of those that visible allows, and whether there are more.
 func (r *Registry) RepositoriesPage(ctx context.Context, after string, n int, visible func(string) bool) (names []string, more bool, err error) {
+	return visiblePage(after, n, visible, func(after string, n int) ([]string, error) {
+		return r.db.Repositories(ctx, r.id, after, n)
+	})
+}
+
+// visiblePage takes from a list at most n names that visible allows.
+func visiblePage(
+	after string, n int, visible func(string) bool, list func(after string, n int) ([]string, error),
+) (names []string, more bool, err error) {
 	size := max(n+1, minScan)
 	for {
-		page, err := r.db.Repositories(ctx, r.id, after, size)
+		page, err := list(after, size)
 		if err != nil {
 			return nil, false, translate(err, nil)
 		}

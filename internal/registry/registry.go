@@ -107,14 +107,14 @@ func (s *Service) Registry(id int64, actor Actor) *Registry {
 	return &Registry{Service: s, id: id, actor: actor}
 }
 
-// Run does the engine's housekeeping until ctx ends: it drops expired uploads
-// and objects that no row names any more.
+// Run does the engine's housekeeping until ctx ends: it drops expired uploads,
+// what was deleted and can be restored no more, and objects that no row names.
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
 		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.opts.Log.Warn("sweep of expired uploads failed", "error", err)
+			s.opts.Log.Warn("sweep of what has expired failed", "error", err)
 		}
 		select {
 		case <-tick.C:
@@ -168,6 +168,8 @@ func translate(err error, absent error) error {
 		return nil
 	case errors.Is(err, sqlmeta.ErrNotFound):
 		return absent
+	case errors.Is(err, sqlmeta.ErrLocked):
+		return errLocked
 	case errors.Is(err, sqlmeta.ErrFull), errors.Is(err, blob.ErrFull):
 		return fmt.Errorf("%w: %w", orlop.ErrStorageFull, err)
 	case errors.Is(err, sqlmeta.ErrFailed), errors.Is(err, sqlmeta.ErrClosed):
@@ -177,6 +179,10 @@ func translate(err error, absent error) error {
 	}
 	return err
 }
+
+// errLocked has the words of ACR, by which clients know it.
+var errLocked = orlop.ErrDisallowed.With("The operation is disallowed on this registry, repository or image. View troubleshooting steps at " +
+	"https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation").WithDetail(struct{}{})
 
 func nameUnknown(repo string) error {
 	return orlop.ErrNameUnknown.WithDetail(map[string]string{"name": repo})

@@ -10,18 +10,21 @@ import (
 // sweepBatch is how many rows one step of a sweep takes.
 const sweepBatch = 100
 
-// Sweep drops uploads that have expired and objects that no row names any more
-// and whose grace is over.
+// Sweep drops uploads that have expired, what was deleted and can be restored no
+// more, and objects that no row names any more and whose grace is over.
 func (s *Service) Sweep(ctx context.Context) error {
-	return errors.Join(s.sweepUploads(ctx), s.sweepObjects(ctx))
+	return errors.Join(
+		s.sweepRows(ctx, (*sqlmeta.Tx).ExpireUploads), // leaves their objects to sweepObjects
+		s.sweepRows(ctx, (*sqlmeta.Tx).ExpireDeleted),
+		s.sweepObjects(ctx))
 }
 
-// sweepUploads hands the objects of expired uploads over to sweepObjects.
-func (s *Service) sweepUploads(ctx context.Context) error {
+// sweepRows expires rows, a batch in each transaction.
+func (s *Service) sweepRows(ctx context.Context, expire func(tx *sqlmeta.Tx, n int) (int, error)) error {
 	for {
 		n := 0
 		err := s.db.Update(ctx, func(tx *sqlmeta.Tx) (err error) {
-			n, err = tx.ExpireUploads(sweepBatch)
+			n, err = expire(tx, sweepBatch)
 			return err
 		})
 		if err != nil || n < sweepBatch {

@@ -245,9 +245,15 @@ func newKey() string {
 	return hex.EncodeToString(chance[:])
 }
 
-// save stores the row of the upload.
+// save stores the row of the upload. Where nothing may be pushed it is refused
+// here already, before the content has arrived.
 func (u *upload) save(ctx context.Context, row meta.Upload) error {
-	err := u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.PutUpload(u.r.id, row) })
+	err := u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error {
+		if err := tx.Writable(u.r.id, u.repo); err != nil {
+			return err
+		}
+		return tx.PutUpload(u.r.id, row)
+	})
 	if err != nil {
 		return translate(err, nil)
 	}

@@ -115,7 +115,7 @@ func (tx *Tx) dropObject(registry int64, key string) error {
 }
 
 // MountBlob links a blob of the repository from to the repository repo.
-// ErrNotFound if from does not have it.
+// ErrNotFound if from does not have it, or nothing may be read there.
 func (tx *Tx) MountBlob(registry int64, repo, from string, d digest.Digest) error {
 	dgst, err := packDigest(d)
 	if err != nil {
@@ -123,7 +123,7 @@ func (tx *Tx) MountBlob(registry int64, repo, from string, d digest.Digest) erro
 	}
 	var blob int64
 	if err := tx.row(`SELECT b.id FROM blobs b
-		JOIN repositories r ON r.registry_id = b.registry_id AND r.name = $2
+		JOIN repositories r ON r.registry_id = b.registry_id AND r.name = $2 AND r.locks & 4 = 0
 		JOIN repository_blobs l ON l.repo_id = r.id AND l.blob_id = b.id
 		WHERE b.registry_id = $1 AND b.digest = $3`, registry, from, dgst).Scan(&blob); err != nil {
 		return err
@@ -137,17 +137,21 @@ func (tx *Tx) MountBlob(registry int64, repo, from string, d digest.Digest) erro
 
 // UnlinkBlob takes a blob from a repository; ErrNotFound if it is not linked.
 // Manifests that need it go on to have it; the link is what serves it alone.
+// ErrLocked if a manifest needs it that must stay.
 func (tx *Tx) UnlinkBlob(registry int64, repo string, d digest.Digest) error {
 	dgst, err := packDigest(d)
 	if err != nil {
 		return err
 	}
-	repoID, err := tx.repository(registry, repo)
+	repoID, err := tx.repository(registry, repo, meta.NoWrite)
 	if err != nil {
 		return err
 	}
 	blob, err := tx.blobID(registry, dgst)
 	if err != nil {
+		return err
+	}
+	if err := tx.blobRemovable(repoID, blob); err != nil {
 		return err
 	}
 	n, err := tx.exec(`DELETE FROM repository_blobs WHERE repo_id = $1 AND blob_id = $2`, repoID, blob)
@@ -161,7 +165,8 @@ func (tx *Tx) UnlinkBlob(registry int64, repo string, d digest.Digest) error {
 }
 
 // Blob returns a blob that is linked to a repository, with its content if it is
-// kept here. ErrNotFound if it is absent or not linked.
+// kept here. ErrNotFound if it is absent or not linked, ErrLocked if nothing may
+// be read there.
 func (db *DB) Blob(ctx context.Context, registry int64, repo string, d digest.Digest) (meta.Blob, error) {
 	dgst, err := packDigest(d)
 	if err != nil {
@@ -169,16 +174,17 @@ func (db *DB) Blob(ctx context.Context, registry int64, repo string, d digest.Di
 	}
 	b := meta.Blob{Digest: d}
 	var key *string
-	err = db.row(ctx, `SELECT b.size, b.storage_key, b.sums, c.content
+	var locks meta.Locks
+	err = db.row(ctx, `SELECT b.size, b.storage_key, b.sums, r.locks, c.content
 		FROM blobs b
 		JOIN repositories r ON r.registry_id = b.registry_id AND r.name = $2
 		JOIN repository_blobs l ON l.repo_id = r.id AND l.blob_id = b.id
 		LEFT JOIN blob_contents c ON c.blob_id = b.id
-		WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&b.Size, &key, &b.Sums, &b.Content)
+		WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&b.Size, &key, &b.Sums, &locks, &b.Content)
 	if key != nil {
 		b.Key = *key
 	}
-	return b, err
+	return b, readable(locks, err)
 }
 
 // BlobRepositories lists at most n repositories that have a blob.

@@ -53,6 +53,8 @@ var migrations embed.FS
 type Options struct {
 	Readers int              // connections for reading; 4 if 0
 	Now     func() time.Time // the clock; time.Now if nil
+	// KeepDeleted is how long what is deleted can be restored; not at all if 0.
+	KeepDeleted time.Duration
 	// Fault is called before and after each commit, in tests that crash there.
 	Fault func(point string) error
 }
@@ -62,6 +64,7 @@ type DB struct {
 	write *sql.DB
 	read  *sql.DB
 	now   func() time.Time
+	keep  time.Duration // how long what is deleted can be restored
 	fault func(string) error
 
 	reads sync.Map // query text -> *sql.Stmt on the read pool
@@ -91,7 +94,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if err := makePrivate(path); err != nil {
 		return nil, err
 	}
-	db := &DB{now: o.Now, fault: o.Fault, queue: make(chan *request, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
+	db := &DB{now: o.Now, keep: o.KeepDeleted, fault: o.Fault, queue: make(chan *request, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
 	var err error
 	if db.write, err = sql.Open("sqlite", dsn(path, "cache_size(-8192)", "journal_size_limit(0)")); err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
@@ -126,7 +129,8 @@ func (db *DB) startIDs(ctx context.Context) error {
 	var last int64
 	err := db.row(ctx, `SELECT max(
 		coalesce((SELECT max(id) FROM repositories), 0), coalesce((SELECT max(id) FROM blobs), 0),
-		coalesce((SELECT max(id) FROM manifests), 0), coalesce((SELECT max(id) FROM tag_history), 0))`).Scan(&last)
+		coalesce((SELECT max(id) FROM manifests), 0), coalesce((SELECT max(id) FROM tag_history), 0),
+		coalesce((SELECT max(id) FROM deleted_manifests), 0), coalesce((SELECT max(id) FROM deleted_tags), 0))`).Scan(&last)
 	db.ids.last.Store(last)
 	return err
 }

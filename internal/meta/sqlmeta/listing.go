@@ -19,7 +19,8 @@ const maxReferrersPage = 3 << 20
 
 // Referrers returns the descriptors, as JSON separated by commas, of at most n
 // manifests whose subject is d, after the position after, and the position to
-// go on from, "" at the end. artifactType "" means any.
+// go on from, "" at the end, without those that must not be listed.
+// artifactType "" means any.
 func (db *DB) Referrers(ctx context.Context, registry int64, repo string, d digest.Digest, artifactType, after string, n int) (list []byte, next string, err error) {
 	subject, err := packDigest(d)
 	if err != nil {
@@ -31,7 +32,7 @@ func (db *DB) Referrers(ctx context.Context, registry int64, repo string, d dige
 	}
 	query := `SELECT descriptor, artifact_type, manifest_id FROM referrers
 		WHERE repo_id = (SELECT id FROM repositories WHERE registry_id = $1 AND name = $2) AND subject = $3
-			AND (artifact_type, manifest_id) > ($4, $5)`
+			AND (artifact_type, manifest_id) > ($4, $5) AND hidden = 0`
 	args := []any{registry, repo, subject, fromType, fromID, n + 1}
 	if artifactType != "" {
 		query += ` AND artifact_type = $7`
@@ -103,7 +104,7 @@ func (db *DB) TagInfos(ctx context.Context, registry int64, repo string, q meta.
 	if err != nil {
 		return nil, err
 	}
-	query := `SELECT ` + tagColumns + ` FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.repo_id = $1`
+	query := `SELECT ` + tagColumns + ` FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.repo_id = $1 AND t.locks & 8 = 0`
 	args := []any{repoID, q.N}
 	if q.Digest != "" {
 		dgst, err := packDigest(q.Digest)
@@ -149,7 +150,8 @@ func (db *DB) tagTime(ctx context.Context, repo int64, tag string) (int64, error
 	var at int64
 	err := db.row(ctx, `SELECT coalesce(
 		(SELECT updated FROM tags WHERE repo_id = $1 AND name = $2),
-		(SELECT at FROM tag_history WHERE repo_id = $1 AND name = $2 AND new_digest IS NOT NULL ORDER BY id DESC LIMIT 1),
+		(SELECT coalesce(changed, at) FROM tag_history WHERE repo_id = $1 AND name = $2
+			AND (changed IS NOT NULL OR new_digest IS NOT NULL) ORDER BY id DESC LIMIT 1),
 		0)`, repo, tag).Scan(&at)
 	return at, err
 }
@@ -187,13 +189,13 @@ func (db *DB) ManifestInfo(ctx context.Context, registry int64, repo string, d d
 }
 
 // ManifestInfos lists manifests; see meta.ManifestQuery. In an order by time,
-// a manifest to go on after that has been removed starts the list again.
+// a manifest to go on after that is gone for good starts the list again.
 func (db *DB) ManifestInfos(ctx context.Context, registry int64, repo string, q meta.ManifestQuery) ([]meta.ManifestInfo, error) {
 	repoID, err := db.repositoryID(ctx, registry, repo)
 	if err != nil {
 		return nil, err
 	}
-	query := `SELECT ` + manifestColumns + ` FROM manifests m WHERE m.repo_id = $1`
+	query := `SELECT ` + manifestColumns + ` FROM manifests m WHERE m.repo_id = $1 AND m.locks & 8 = 0`
 	args := []any{repoID, q.N}
 	name := "m.digest"
 	if q.Order != meta.ByName {
@@ -205,7 +207,7 @@ func (db *DB) ManifestInfos(ctx context.Context, registry int64, repo string, q 
 		if err != nil {
 			return nil, err
 		}
-		cond, more, err := db.afterManifest(ctx, repoID, dgst, q.Order, past)
+		cond, more, err := db.afterManifest(ctx, registry, repo, dgst, q.Order, past)
 		if err != nil {
 			return nil, err
 		}
@@ -215,13 +217,16 @@ func (db *DB) ManifestInfos(ctx context.Context, registry int64, repo string, q 
 }
 
 // afterManifest gives the condition, with arguments from $3 on, that goes on
-// after a manifest.
-func (db *DB) afterManifest(ctx context.Context, repo int64, dgst []byte, o meta.Order, past string) (string, []any, error) {
+// after a manifest, also after one that was deleted and can be restored.
+func (db *DB) afterManifest(ctx context.Context, registry int64, repo string, dgst []byte, o meta.Order, past string) (string, []any, error) {
 	if o == meta.ByName {
 		return ` AND m.digest > $3`, []any{dgst}, nil
 	}
 	var updated, id int64
-	err := db.row(ctx, `SELECT updated, id FROM manifests WHERE repo_id = $1 AND digest = $2`, repo, dgst).Scan(&updated, &id)
+	err := db.row(ctx, `SELECT m.updated, m.id FROM repositories r JOIN manifests m ON m.repo_id = r.id
+			WHERE r.registry_id = $1 AND r.name = $2 AND m.digest = $3
+		UNION ALL SELECT updated, id FROM deleted_manifests WHERE registry_id = $1 AND repo = $2 AND digest = $3
+		LIMIT 1`, registry, repo, dgst).Scan(&updated, &id)
 	if errors.Is(err, ErrNotFound) {
 		return "", nil, nil
 	}

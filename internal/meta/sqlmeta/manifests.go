@@ -36,7 +36,8 @@ func (e *SizeError) Error() string {
 // it makes if absent. A blob that is not linked there gives a MissingError
 // unless the manifest may be sparse. Children of an index may be missing. What
 // is missing is joined when it arrives.
-// Pushing the same manifest again only moves the tags.
+// Pushing the same manifest again only moves the tags. ErrLocked if the
+// repository or a tag forbids it.
 func (tx *Tx) PutManifest(registry int64, repo string, m meta.Manifest, tags []string, actor string) error {
 	repoID, err := tx.ensureRepository(registry, repo)
 	if err != nil {
@@ -49,7 +50,7 @@ func (tx *Tx) PutManifest(registry int64, repo string, m meta.Manifest, tags []s
 	id, err := tx.manifestID(repoID, dgst)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		id, err = tx.insertManifest(registry, repoID, dgst, m)
+		id, err = tx.insertManifest(registry, repoID, repo, dgst, m)
 	case err == nil: // its blobs may have been deleted since
 		_, _, err = tx.linkedBlobs(registry, repoID, m)
 	}
@@ -71,13 +72,15 @@ func (tx *Tx) manifestID(repo int64, dgst []byte) (int64, error) {
 	return id, err
 }
 
-func (tx *Tx) insertManifest(registry, repo int64, dgst []byte, m meta.Manifest) (int64, error) {
-	blobs, missing, err := tx.linkedBlobs(registry, repo, m)
+// insertManifest stores a manifest that the repository, repoID by name repo, does
+// not have.
+func (tx *Tx) insertManifest(registry, repoID int64, repo string, dgst []byte, m meta.Manifest) (int64, error) {
+	blobs, missing, err := tx.linkedBlobs(registry, repoID, m)
 	if err != nil {
 		return 0, err
 	}
 	id := tx.db.ids.next(tx.db.now())
-	if err := tx.insertManifestRow(registry, repo, id, dgst, m); err != nil {
+	if err := tx.insertManifestRow(registry, repoID, id, dgst, m); err != nil {
 		return 0, err
 	}
 	for _, blob := range blobs {
@@ -87,14 +90,17 @@ func (tx *Tx) insertManifest(registry, repo int64, dgst []byte, m meta.Manifest)
 	}
 	for _, d := range missing {
 		tx.db.sparse.Store(true)
-		if _, err := tx.exec(`INSERT INTO missing_blobs (repo_id, blob_digest, manifest_id, registry_id) VALUES ($1, $2, $3, $4)`, repo, d, id, registry); err != nil {
+		if _, err := tx.exec(`INSERT INTO missing_blobs (repo_id, blob_digest, manifest_id, registry_id) VALUES ($1, $2, $3, $4)`, repoID, d, id, registry); err != nil {
 			return 0, err
 		}
 	}
-	if err := tx.adopt(registry, repo, id, m.Children); err != nil {
+	if err := tx.adopt(registry, repoID, id, m.Children); err != nil {
 		return 0, err
 	}
-	return id, tx.arrive(registry, repo, id, dgst)
+	if err := tx.arrive(registry, repoID, id, dgst); err != nil {
+		return 0, err
+	}
+	return id, tx.revive(registry, repo, id, dgst)
 }
 
 func (tx *Tx) insertManifestRow(registry, repo, id int64, dgst []byte, m meta.Manifest) error {
@@ -201,13 +207,14 @@ func (tx *Tx) reviewManifest(registry, id int64) error {
 
 // DeleteManifest removes a manifest and all tags that name it, and returns
 // these. Indexes that list it go on without it, as sparse indexes.
-// ErrNotFound if it is absent.
+// ErrNotFound if it is absent, ErrLocked if it or one of the tags must stay, or
+// an index that needs it.
 func (tx *Tx) DeleteManifest(registry int64, repo string, d digest.Digest, actor string) ([]string, error) {
 	dgst, err := packDigest(d)
 	if err != nil {
 		return nil, err
 	}
-	repoID, err := tx.repository(registry, repo)
+	repoID, err := tx.repository(registry, repo, meta.NoWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +222,13 @@ func (tx *Tx) DeleteManifest(registry int64, repo string, d digest.Digest, actor
 	if err != nil {
 		return nil, err
 	}
-	tags, err := tx.deleteTags(registry, repoID, actor, `t.manifest_id = $1`, id)
+	if err := tx.removable(id); err != nil {
+		return nil, err
+	}
+	if err := tx.keepManifests(repo, actor, "id", id); err != nil {
+		return nil, err
+	}
+	tags, err := tx.deleteTags(registry, repoID, repo, actor, `t.manifest_id = $1`, id)
 	if err != nil {
 		return nil, err
 	}
@@ -251,18 +264,20 @@ func (tx *Tx) orphan(registry, repo, id int64, dgst []byte) error {
 }
 
 // Manifest returns a manifest by digest: its descriptor and bytes, no more.
-// ErrNotFound if the repository does not have it.
+// ErrNotFound if the repository does not have it, ErrLocked if it must not be
+// read.
 func (db *DB) Manifest(ctx context.Context, registry int64, repo string, d digest.Digest) (meta.Manifest, error) {
 	dgst, err := packDigest(d)
 	if err != nil {
 		return meta.Manifest{}, err
 	}
 	var m meta.Manifest
-	err = db.row(ctx, `SELECT m.media_type, m.artifact_type, m.size, p.payload
+	var locks meta.Locks
+	err = db.row(ctx, `SELECT m.media_type, m.artifact_type, m.size, m.locks | r.locks, p.payload
 		FROM repositories r JOIN manifests m ON m.repo_id = r.id AND m.digest = $3
 		JOIN manifest_payloads p ON p.manifest_id = m.id
 		WHERE r.registry_id = $1 AND r.name = $2`, registry, repo, dgst).
-		Scan(&m.Descriptor.MediaType, &m.Descriptor.ArtifactType, &m.Descriptor.Size, &m.Raw)
+		Scan(&m.Descriptor.MediaType, &m.Descriptor.ArtifactType, &m.Descriptor.Size, &locks, &m.Raw)
 	m.Descriptor.Digest = d
-	return m, err
+	return m, readable(locks, err)
 }

@@ -17,23 +17,38 @@ func (tx *Tx) EnsureRegistry(id int64, name string) error {
 	return err
 }
 
-// repository returns the id of a repository; ErrNotFound if it is absent.
-func (tx *Tx) repository(registry int64, name string) (int64, error) {
+// repository returns the id of a repository for a change that the locks in
+// forbids do not allow. ErrNotFound if it is absent, ErrLocked if it has one of
+// them.
+func (tx *Tx) repository(registry int64, name string, forbids meta.Locks) (int64, error) {
 	var id int64
-	err := tx.row(`SELECT id FROM repositories WHERE registry_id = $1 AND name = $2`, registry, name).Scan(&id)
+	var locks meta.Locks
+	err := tx.row(`SELECT id, locks FROM repositories WHERE registry_id = $1 AND name = $2`, registry, name).Scan(&id, &locks)
+	if err == nil && locks&forbids != 0 {
+		err = ErrLocked
+	}
 	return id, err
 }
 
-// ensureRepository returns the id of a repository, which it makes if absent.
+// ensureRepository returns the id of a repository to push to, which it makes if
+// absent: one that was deleted comes back with its attributes. ErrLocked if
+// nothing may be pushed to it.
 func (tx *Tx) ensureRepository(registry int64, name string) (int64, error) {
-	id, err := tx.repository(registry, name)
+	id, err := tx.repository(registry, name, meta.NoWrite)
 	if !errors.Is(err, ErrNotFound) {
 		return id, err
 	}
 	now := tx.db.now()
+	f, err := tx.takeFormer(`DELETE FROM deleted_repositories WHERE registry_id = $1 AND name = $2`, registry, name)
+	if errors.Is(err, ErrNotFound) {
+		f, err = former{created: micros(now)}, nil
+	}
+	if err != nil {
+		return 0, err
+	}
 	id = tx.db.ids.next(now)
-	_, err = tx.exec(`INSERT INTO repositories (id, registry_id, name, created, updated) VALUES ($1, $2, $3, $4, $4)`,
-		id, registry, name, micros(now))
+	_, err = tx.exec(`INSERT INTO repositories (id, registry_id, name, locks, created, updated) VALUES ($1, $2, $3, $4, $5, $6)`,
+		id, registry, name, f.locks, f.created, micros(now))
 	return id, err
 }
 
@@ -47,11 +62,12 @@ func (db *DB) HasRepository(ctx context.Context, registry int64, name string) (b
 	return err == nil, err
 }
 
-// Repositories lists at most n repository names after a name, in byte order.
+// Repositories lists at most n repository names after a name, in byte order,
+// without those that must not be listed.
 func (db *DB) Repositories(ctx context.Context, registry int64, after string, n int) ([]string, error) {
 	var names *string
 	err := db.row(ctx, `SELECT group_concat(name, ' ') FROM (
-		SELECT name FROM repositories WHERE registry_id = $1 AND name > $2 ORDER BY name LIMIT $3)`,
+		SELECT name FROM repositories WHERE registry_id = $1 AND name > $2 AND locks & 8 = 0 ORDER BY name LIMIT $3)`,
 		registry, after, n).Scan(&names)
 	return fields(names), err
 }
@@ -85,14 +101,24 @@ func (tx *Tx) touch(repo int64) error {
 }
 
 // DeleteRepository removes a repository with its tags, manifests and links, and
-// tells what it removed. ErrNotFound if it is absent.
+// tells what it removed. ErrNotFound if it is absent, ErrLocked if it or
+// something in it must stay.
 func (tx *Tx) DeleteRepository(registry int64, name, actor string) (meta.Deleted, error) {
 	var gone meta.Deleted
-	repo, err := tx.repository(registry, name)
+	repo, err := tx.repository(registry, name, meta.NoRemoval)
+	if err == nil {
+		err = tx.allRemovable(repo)
+	}
+	if err == nil {
+		err = tx.keepRepository(repo)
+	}
+	if err == nil {
+		err = tx.keepManifests(name, actor, "repo_id", repo)
+	}
 	if err != nil {
 		return gone, err
 	}
-	if gone.Tags, err = tx.deleteTags(registry, repo, actor, `t.repo_id = $1`, repo); err != nil {
+	if gone.Tags, err = tx.deleteTags(registry, repo, name, actor, `t.repo_id = $1`, repo); err != nil {
 		return gone, err
 	}
 	if gone.Manifests, err = tx.manifestDigests(repo); err != nil {

@@ -34,13 +34,13 @@ var blobsQuery = func() string {
 	}
 	return `SELECT b.digest, b.size, b.storage_key, b.sums, c.content
 		FROM blobs b
-		JOIN repositories r ON r.registry_id = b.registry_id AND r.name = $2
+		JOIN repositories r ON r.registry_id = b.registry_id AND r.name = $2 AND r.locks & 4 = 0
 		JOIN repository_blobs l ON l.repo_id = r.id AND l.blob_id = b.id
 		LEFT JOIN blob_contents c ON c.blob_id = b.id
 		WHERE b.registry_id = $1 AND b.digest IN (` + places.String() + `)`
 }()
 
-// Blobs is Blob for at most MaxBlobs blobs. Those that are absent or not linked
+// Blobs is Blob for at most MaxBlobs blobs. Those that Blob would not return
 // are left out; the others come in no order, each once.
 func (db *DB) Blobs(ctx context.Context, registry int64, repo string, digests []digest.Digest) ([]meta.Blob, error) {
 	if len(digests) > MaxBlobs {

@@ -5,19 +5,24 @@ import (
 	"errors"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/orlop/orlop/internal/meta"
 )
 
 // setTag makes a tag name a manifest and records the move. Setting it to what
-// it names already changes nothing.
+// it names already changes nothing. ErrLocked if it must not move.
 func (tx *Tx) setTag(registry, repo int64, tag string, manifest int64, dgst []byte, actor string) error {
 	var oldID int64
 	var oldDigest []byte
-	err := tx.row(`SELECT t.manifest_id, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
-		WHERE t.repo_id = $1 AND t.name = $2`, repo, tag).Scan(&oldID, &oldDigest)
+	var locks meta.Locks
+	err := tx.row(`SELECT t.manifest_id, t.locks, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
+		WHERE t.repo_id = $1 AND t.name = $2`, repo, tag).Scan(&oldID, &locks, &oldDigest)
 	now := micros(tx.db.now())
 	switch {
 	case err == nil && oldID == manifest:
 		return nil
+	case err == nil && locks&meta.NoWrite != 0:
+		return ErrLocked
 	case err == nil:
 		_, err = tx.exec(`UPDATE tags SET manifest_id = $3, version = version + 1, updated = $4 WHERE repo_id = $1 AND name = $2`,
 			repo, tag, manifest, now)
@@ -29,33 +34,37 @@ func (tx *Tx) setTag(registry, repo int64, tag string, manifest int64, dgst []by
 	if err != nil {
 		return err
 	}
-	return tx.recordTag(registry, repo, tag, oldDigest, dgst, actor, now)
+	return tx.recordTag(registry, repo, tag, oldDigest, dgst, actor, now, now)
 }
 
-// recordTag appends to the history of a tag.
-func (tx *Tx) recordTag(registry, repo int64, tag string, from, to []byte, actor string, at int64) error {
-	_, err := tx.exec(`INSERT INTO tag_history (id, registry_id, repo_id, name, old_digest, new_digest, actor, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		tx.db.ids.next(tx.db.now()), registry, repo, tag, from, to, actor, at)
+// recordTag appends to the history of a tag. changed is when the tag has last
+// changed, before it was deleted if it was.
+func (tx *Tx) recordTag(registry, repo int64, tag string, from, to []byte, actor string, at, changed int64) error {
+	_, err := tx.exec(`INSERT INTO tag_history (id, registry_id, repo_id, name, old_digest, new_digest, actor, at, changed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		tx.db.ids.next(tx.db.now()), registry, repo, tag, from, to, actor, at, changed)
 	return err
 }
 
 // Tag returns the digest that a tag names, "" if there is no such tag.
 func (tx *Tx) Tag(registry int64, repo, tag string) (digest.Digest, error) {
 	var dgst []byte
-	err := tx.row(tagQuery, registry, repo, tag).Scan(&dgst)
+	var locks meta.Locks // of no matter to whoever writes
+	err := tx.row(tagQuery, registry, repo, tag).Scan(&dgst, &locks)
 	if errors.Is(err, ErrNotFound) {
 		return "", nil
 	}
 	return unpackDigest(dgst), err
 }
 
-// DeleteTag removes a tag and leaves its manifest. ErrNotFound if it is absent.
+// DeleteTag removes a tag and leaves its manifest. ErrNotFound if it is absent,
+// ErrLocked if it must stay.
 func (tx *Tx) DeleteTag(registry int64, repo, tag, actor string) error {
-	repoID, err := tx.repository(registry, repo)
+	repoID, err := tx.repository(registry, repo, meta.NoWrite)
 	if err != nil {
 		return err
 	}
-	gone, err := tx.deleteTags(registry, repoID, actor, `t.repo_id = $1 AND t.name = $2`, repoID, tag)
+	gone, err := tx.deleteTags(registry, repoID, repo, actor, `t.repo_id = $1 AND t.name = $2`, repoID, tag)
 	if err == nil && len(gone) == 0 {
 		err = ErrNotFound
 	}
@@ -66,21 +75,23 @@ func (tx *Tx) DeleteTag(registry int64, repo, tag, actor string) error {
 }
 
 // deleteTags removes the tags t that meet a condition, records it, has their
-// manifests reviewed, and returns their names.
-func (tx *Tx) deleteTags(registry, repo int64, actor, where string, args ...any) ([]string, error) {
+// manifests reviewed, and returns their names. ErrLocked if one must stay.
+func (tx *Tx) deleteTags(registry, repoID int64, repo, actor, where string, args ...any) ([]string, error) {
 	type tagRow struct {
 		name     string
 		manifest int64
+		locks    meta.Locks
+		updated  int64
 		digest   []byte
 	}
-	rows, err := tx.rows(`SELECT t.name, t.manifest_id, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE `+where+` ORDER BY t.name`, args...)
+	rows, err := tx.rows(`SELECT t.name, t.manifest_id, t.locks, t.updated, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE `+where+` ORDER BY t.name`, args...)
 	if err != nil {
 		return nil, err
 	}
 	var found []tagRow
 	for rows.Next() {
 		var r tagRow
-		if err := rows.Scan(&r.name, &r.manifest, &r.digest); err != nil {
+		if err := rows.Scan(&r.name, &r.manifest, &r.locks, &r.updated, &r.digest); err != nil {
 			rows.Close()
 			return nil, explain(err)
 		}
@@ -92,8 +103,12 @@ func (tx *Tx) deleteTags(registry, repo int64, actor, where string, args ...any)
 	var names []string
 	now := micros(tx.db.now())
 	for _, r := range found {
-		_, err := tx.exec(`DELETE FROM tags WHERE repo_id = $1 AND name = $2`, repo, r.name)
-		err = errors.Join(err, tx.recordTag(registry, repo, r.name, r.digest, nil, actor, now), tx.reviewManifest(registry, r.manifest))
+		if r.locks&meta.NoRemoval != 0 {
+			return nil, ErrLocked
+		}
+		_, err := tx.exec(`DELETE FROM tags WHERE repo_id = $1 AND name = $2`, repoID, r.name)
+		err = errors.Join(err, tx.recordTag(registry, repoID, r.name, r.digest, nil, actor, now, r.updated),
+			tx.keepTag(registry, repo, r.name, r.digest, r.locks, actor), tx.reviewManifest(registry, r.manifest))
 		if err != nil {
 			return nil, err
 		}
@@ -102,24 +117,27 @@ func (tx *Tx) deleteTags(registry, repo int64, actor, where string, args ...any)
 	return names, nil
 }
 
-// Tag returns the digest that a tag names; ErrNotFound if it is absent.
+// Tag returns the digest that a tag names; ErrNotFound if it is absent,
+// ErrLocked if it must not be read.
 func (db *DB) Tag(ctx context.Context, registry int64, repo, tag string) (digest.Digest, error) {
 	var dgst []byte
-	err := db.row(ctx, tagQuery, registry, repo, tag).Scan(&dgst)
-	return unpackDigest(dgst), err
+	var locks meta.Locks
+	err := db.row(ctx, tagQuery, registry, repo, tag).Scan(&dgst, &locks)
+	return unpackDigest(dgst), readable(locks, err)
 }
 
-// tagQuery gives the digest that a tag of a repository names.
-const tagQuery = `SELECT m.digest FROM repositories r
+// tagQuery gives the digest that a tag of a repository names, and the locks of
+// both.
+const tagQuery = `SELECT m.digest, t.locks | r.locks FROM repositories r
 	JOIN tags t ON t.repo_id = r.id AND t.name = $3 JOIN manifests m ON m.id = t.manifest_id
 	WHERE r.registry_id = $1 AND r.name = $2`
 
-// Tags lists at most n tags of a repository after a name, in byte order. An
-// absent repository has none.
+// Tags lists at most n tags of a repository after a name, in byte order, without
+// those that must not be listed. An absent repository has none.
 func (db *DB) Tags(ctx context.Context, registry int64, repo, after string, n int) ([]string, error) {
 	var names *string
 	err := db.row(ctx, `SELECT group_concat(name, ' ') FROM (SELECT t.name FROM tags t
-		WHERE t.repo_id = (SELECT id FROM repositories WHERE registry_id = $1 AND name = $2) AND t.name > $3
+		WHERE t.repo_id = (SELECT id FROM repositories WHERE registry_id = $1 AND name = $2) AND t.name > $3 AND t.locks & 8 = 0
 		ORDER BY t.name LIMIT $4)`, registry, repo, after, n).Scan(&names)
 	return fields(names), err
 }
