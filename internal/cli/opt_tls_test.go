@@ -129,7 +129,7 @@ func TestFlagsAreForTheNamedRegistry(t *testing.T) {
 				t.Errorf("the mirror got %s %s with %v", r.Method, r.Path, r.Header)
 			}
 		}
-		if r := named.Requests(); len(r) == 0 || r[0].Header.Get("X-Own") != "s3cr3t" {
+		if r := named.Requests(); len(r) == 0 || r[len(r)-1].Header.Get("X-Own") != "s3cr3t" {
 			t.Errorf("the registry got %v", r)
 		}
 	}
