@@ -123,7 +123,7 @@ func (a *API) choose(methods []route) http.HandlerFunc {
 			a.gate.WriteError(w, r, orlop.ErrUnsupported)
 			return
 		}
-		c, err := a.gate.Authorize(r, methods[i].want)
+		c, err := a.gate.Authorize(w, r, methods[i].want)
 		if err == nil {
 			err = methods[i].handle(a, w, r, c)
 		}

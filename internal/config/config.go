@@ -51,8 +51,14 @@ type Config struct {
 	AnonymousPull     bool
 	AdminPassword     Secret // "": keep it, or generate one at the first start
 	AdminPasswordFile string // a file that holds AdminPassword
+	FederationFile    string // YAML; "": no issuer of tokens is trusted
+
+	ManagedIdentity       string // application id; "": no managed-identity endpoint
+	ManagedIdentitySecret Secret // of that endpoint
 
 	SparseManifests bool // accept manifests whose blobs are not there
+
+	KeepDeleted time.Duration // in which what was deleted can be restored; 0: not at all
 
 	SmallBlobSize int64 // bytes; blobs up to this size are kept in the metadata database
 
@@ -65,6 +71,8 @@ type Config struct {
 	TransferTimeout   time.Duration // transfer without progress
 	ShutdownTimeout   time.Duration // for transfers to end at a graceful stop
 	MaxHeaderSize     int64         // bytes
+
+	RateLimitRead, RateLimitWrite, RateLimitDelete, RateLimitOAuth RateLimit
 }
 
 // Default returns the configuration of a server that was told nothing.
@@ -73,6 +81,7 @@ func Default() Config {
 		Listen:            []string{"127.0.0.1:5000"},
 		Data:              "./orlop-data",
 		TLS:               TLSOff,
+		KeepDeleted:       7 * 24 * time.Hour,
 		SmallBlobSize:     32 << 10,
 		LogFormat:         LogText,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -89,7 +98,7 @@ func (c *Config) ServesTLS() bool { return c.TLS == TLSAuto || c.TLSCert != "" }
 // Validate tells everything that is wrong with the configuration, each with
 // the name of the setting; nil if nothing is.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateListen(), c.validateTLS(), c.validateDomain(), c.validateLimits())
+	return errors.Join(c.validateListen(), c.validateTLS(), c.validateDomain(), c.validateManagedIdentity(), c.validateLimits())
 }
 
 func (c *Config) validateListen() error {
@@ -152,6 +161,19 @@ func (c *Config) validateDomain() error {
 	return nil
 }
 
+// minSecret is the shortest ManagedIdentitySecret, in bytes.
+const minSecret = 16
+
+func (c *Config) validateManagedIdentity() error {
+	switch {
+	case (c.ManagedIdentity == "") != (c.ManagedIdentitySecret == ""):
+		return errors.New("managed-identity and managed-identity-secret: one needs the other")
+	case c.ManagedIdentitySecret != "" && len(c.ManagedIdentitySecret) < minSecret:
+		return fmt.Errorf("managed-identity-secret: must have at least %d bytes", minSecret)
+	}
+	return nil
+}
+
 func (c *Config) validateLimits() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
@@ -162,6 +184,7 @@ func (c *Config) validateLimits() error {
 	check(c.Data != "", "data: a directory is needed")
 	check(c.LogFormat == LogText || c.LogFormat == LogJSON, "log-format: %q is neither text nor json", c.LogFormat)
 	check(c.SmallBlobSize >= 0 && c.SmallBlobSize <= MaxSmallBlobSize, "small-blob-size: must be from 0 to 1MiB")
+	check(c.KeepDeleted >= 0, "keep-deleted: must not be negative")
 	check(c.MaxHeaderSize >= 4<<10 && c.MaxHeaderSize <= 1<<20, "max-header-size: must be from 4KiB to 1MiB")
 	check(c.ReadHeaderTimeout > 0, "read-header-timeout: must be more than 0")
 	check(c.IdleTimeout > 0, "idle-timeout: must be more than 0")

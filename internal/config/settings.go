@@ -51,9 +51,13 @@ func Settings() []Setting {
 		text("tls-key", "TLS", "FILE", "private key of tls-cert, PEM", func(c *Config) *string { return &c.TLSKey }),
 		text("data", "Storage", "DIR", "directory for everything the registry keeps", func(c *Config) *string { return &c.Data }),
 		size("small-blob-size", "Storage", "blobs up to this size are kept in the metadata database", func(c *Config) *int64 { return &c.SmallBlobSize }),
+		duration("keep-deleted", "Storage", "time in which what was deleted can be restored; 0s deletes for good", func(c *Config) *time.Duration { return &c.KeepDeleted }),
 		toggle("sparse-manifests", "Storage", "accept manifests that name blobs which are not in the repository", func(c *Config) *bool { return &c.SparseManifests }),
 		secretFromEnv("admin-password", "Access", "password of the user admin; generated at the first start if none is given", func(c *Config) *Secret { return &c.AdminPassword }),
 		text("admin-password-file", "Access", "FILE", "file that holds the password of the user admin", func(c *Config) *string { return &c.AdminPasswordFile }),
+		text("managed-identity", "Access", "APPID", "application id of the service principal that programs on this machine get tokens of at /msi/token", func(c *Config) *string { return &c.ManagedIdentity }),
+		secretFromEnv("managed-identity-secret", "Access", "secret that programs show at /msi/token", func(c *Config) *Secret { return &c.ManagedIdentitySecret }),
+		text("federation-file", "Access", "FILE", "YAML file of the issuers whose tokens are trusted, and of rules for them", func(c *Config) *string { return &c.FederationFile }),
 		toggle("anonymous-pull", "Access", "let everybody pull without signing in", func(c *Config) *bool { return &c.AnonymousPull }),
 		logLevel("log-level", "Logging", "debug, info, warn or error", func(c *Config) *slog.Level { return &c.LogLevel }),
 		text("log-format", "Logging", "FORMAT", "text or json", func(c *Config) *string { return &c.LogFormat }),
@@ -63,6 +67,10 @@ func Settings() []Setting {
 		duration("transfer-timeout", "Limits", "time after which a transfer that makes no progress is cut", func(c *Config) *time.Duration { return &c.TransferTimeout }),
 		duration("shutdown-timeout", "Limits", "time that transfers have to end when the server stops", func(c *Config) *time.Duration { return &c.ShutdownTimeout }),
 		size("max-header-size", "Limits", "largest header of a request", func(c *Config) *int64 { return &c.MaxHeaderSize }),
+		rateLimit("rate-limit-read", "GET and HEAD", func(c *Config) *RateLimit { return &c.RateLimitRead }),
+		rateLimit("rate-limit-write", "POST, PUT and PATCH", func(c *Config) *RateLimit { return &c.RateLimitWrite }),
+		rateLimit("rate-limit-delete", "DELETE", func(c *Config) *RateLimit { return &c.RateLimitDelete }),
+		rateLimit("rate-limit-oauth", "tokens", func(c *Config) *RateLimit { return &c.RateLimitOAuth }),
 	}
 }
 
@@ -140,6 +148,16 @@ func duration(name, group, usage string, field func(*Config) *time.Duration) Set
 			return nil
 		},
 		get: func(c *Config) []string { return []string{field(c).String()} },
+	}
+}
+
+// rateLimit is a setting of requests a minute: REGISTRY, or REGISTRY/IDENTITY.
+func rateLimit(name, what string, field func(*Config) *RateLimit) Setting {
+	return Setting{
+		Name: name, Group: "Limits", Value: "N[/M]",
+		Usage: "requests a minute (" + what + ") for a registry, and for each identity: 10000/5000; no limit if none is given",
+		set:   func(c *Config, v []string) (err error) { *field(c), err = parseRateLimit(v[0]); return err },
+		get:   func(c *Config) []string { return nonEmpty(field(c).String()) },
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // headBlob answers from the metadata; the content is not opened.
 func (a *API) headBlob(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Pull)
+	_, reg, err := a.authorize(w, r, rt, authz.Pull)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (a *API) headBlob(w http.ResponseWriter, r *http.Request, rt *route) error 
 
 // getBlob sends a blob, a range of it, or several.
 func (a *API) getBlob(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Pull)
+	_, reg, err := a.authorize(w, r, rt, authz.Pull)
 	if err != nil {
 		return err
 	}

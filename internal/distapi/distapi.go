@@ -138,8 +138,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // authorize demands the right to act on the repository of the route and returns
 // the registry as the caller sees it.
-func (a *API) authorize(r *http.Request, rt *route, action authz.Action) (*gate.Caller, *registry.Registry, error) {
-	caller, err := a.Gate.Authorize(r, authz.Repository(rt.repo, action))
+func (a *API) authorize(w http.ResponseWriter, r *http.Request, rt *route, action authz.Action) (*gate.Caller, *registry.Registry, error) {
+	caller, err := a.Gate.Authorize(w, r, authz.Repository(rt.repo, action))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -154,7 +154,7 @@ func (a *API) engine(caller *gate.Caller) *registry.Registry {
 // it is a challenge, also where everybody may pull: clients find the token
 // service by it.
 func (a *API) ping(w http.ResponseWriter, r *http.Request, _ *route) error {
-	if _, err := a.Gate.Authorize(r); err != nil {
+	if _, err := a.Gate.Authorize(w, r); err != nil {
 		return err
 	}
 	return writeBody(w, mediaTypeJSON, []byte("{}"))

@@ -21,7 +21,7 @@ func setNext(h http.Header, path, last string, n int) {
 
 // listTags lists the tags of a repository in byte order.
 func (a *API) listTags(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Pull)
+	_, reg, err := a.authorize(w, r, rt, authz.Pull)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (a *API) listTags(w http.ResponseWriter, r *http.Request, rt *route) error 
 
 // listRepositories lists the repositories that the caller may see.
 func (a *API) listRepositories(w http.ResponseWriter, r *http.Request, rt *route) error {
-	caller, err := a.Gate.Authorize(r, authz.Registry("catalog", authz.List))
+	caller, err := a.Gate.Authorize(w, r, authz.Registry("catalog", authz.List))
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 
 // headManifest answers from the descriptor alone.
 func (a *API) headManifest(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Pull)
+	_, reg, err := a.authorize(w, r, rt, authz.Pull)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (a *API) headManifest(w http.ResponseWriter, r *http.Request, rt *route) er
 // getManifest sends a manifest as it was stored, whatever the client accepts:
 // another form would have another digest.
 func (a *API) getManifest(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Pull)
+	_, reg, err := a.authorize(w, r, rt, authz.Pull)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ const maxTagParams = 100
 // putManifest stores a manifest under a digest, a tag, and the tags of its tag
 // parameters.
 func (a *API) putManifest(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Push)
+	_, reg, err := a.authorize(w, r, rt, authz.Push)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (a *API) readManifest(w http.ResponseWriter, r *http.Request) ([]byte, erro
 // deleteManifest removes a manifest and its tags, or only the tag that the path
 // names.
 func (a *API) deleteManifest(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Delete)
+	_, reg, err := a.authorize(w, r, rt, authz.Delete)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (a *API) deleteManifest(w http.ResponseWriter, r *http.Request, rt *route) 
 
 // deleteBlob unlinks a blob from the repository.
 func (a *API) deleteBlob(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Delete)
+	_, reg, err := a.authorize(w, r, rt, authz.Delete)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ var (
 // an image index. That the subject is not there is no error: referrers may come
 // before it.
 func (a *API) listReferrers(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Pull)
+	_, reg, err := a.authorize(w, r, rt, authz.Pull)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // readBlobs sends the blobs that the body lists, in its order. What is absent,
 // or not small, it says not to send.
 func (a *API) readBlobs(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Pull)
+	_, reg, err := a.authorize(w, r, rt, authz.Pull)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (s *frameSender) gone(err error) {
 // answers; or an error, and then some of them may be there. Content that is not
 // what it is named by is found before any is stored.
 func (a *API) writeBlobs(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Push)
+	_, reg, err := a.authorize(w, r, rt, authz.Push)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 
 // statUpload tells how much of an upload has arrived.
 func (a *API) statUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Push)
+	_, reg, err := a.authorize(w, r, rt, authz.Push)
 	if err != nil {
 		return err
 	}
@@ -31,8 +31,8 @@ func (a *API) statUpload(w http.ResponseWriter, r *http.Request, rt *route) erro
 }
 
 // openUpload authorises the request and goes on with its upload.
-func (a *API) openUpload(r *http.Request, rt *route) (orlop.BlobWriter, error) {
-	_, reg, err := a.authorize(r, rt, authz.Push)
+func (a *API) openUpload(w http.ResponseWriter, r *http.Request, rt *route) (orlop.BlobWriter, error) {
+	_, reg, err := a.authorize(w, r, rt, authz.Push)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (a *API) openUpload(r *http.Request, rt *route) (orlop.BlobWriter, error) {
 
 // cancelUpload ends an upload and drops what has arrived.
 func (a *API) cancelUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
-	up, err := a.openUpload(r, rt)
+	up, err := a.openUpload(w, r, rt)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (a *API) cancelUpload(w http.ResponseWriter, r *http.Request, rt *route) er
 // patchUpload appends the body to an upload: a stream, or the chunk that
 // Content-Range names.
 func (a *API) patchUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
-	up, err := a.openUpload(r, rt)
+	up, err := a.openUpload(w, r, rt)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (a *API) patchUpload(w http.ResponseWriter, r *http.Request, rt *route) err
 // putUpload appends the body, if there is one, and commits the upload as the
 // blob that the digest parameter names.
 func (a *API) putUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
-	_, reg, err := a.authorize(r, rt, authz.Push)
+	_, reg, err := a.authorize(w, r, rt, authz.Push)
 	if err != nil {
 		return err
 	}

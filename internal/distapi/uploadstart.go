@@ -17,7 +17,7 @@ import (
 // startUpload starts an upload; with a mount parameter it tries first to mount
 // the blob, and with a digest parameter the body is the whole blob.
 func (a *API) startUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
-	caller, reg, err := a.authorize(r, rt, authz.Push)
+	caller, reg, err := a.authorize(w, r, rt, authz.Push)
 	if err != nil {
 		return err
 	}
@@ -133,6 +133,6 @@ func (a *API) askForSource(
 		}
 		return err
 	}
-	_, err = a.Gate.Authorize(r, authz.Repository(rt.repo, authz.Push), source)
+	_, err = a.Gate.Authorize(nil, r, authz.Repository(rt.repo, authz.Push), source)
 	return err
 }

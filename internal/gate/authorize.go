@@ -15,7 +15,10 @@ import (
 // show no credentials or wrong ones, and to tokens that grant too little: their
 // clients get a better one. Basic credentials without the right get 403. None
 // of it depends on whether the resource exists.
-func (g *Gate) Authorize(r *http.Request, want ...authz.Access) (*Caller, error) {
+//
+// What is allowed counts against the limits of the caller, and what is left goes
+// into a header of the answer. A nil w is for a request that was counted already.
+func (g *Gate) Authorize(w http.ResponseWriter, r *http.Request, want ...authz.Access) (*Caller, error) {
 	site, err := g.Site(r)
 	if err != nil {
 		return nil, err
@@ -39,14 +42,20 @@ func (g *Gate) Authorize(r *http.Request, want ...authz.Access) (*Caller, error)
 			return nil, err
 		}
 	}
-	for _, w := range want {
-		if !s.May(w) {
+	for _, access := range want {
+		if !s.May(access) {
 			return nil, refuse(site, header, false, want)
 		}
 	}
 	c := &Caller{RegistryID: site.Registry, LoginServer: site.LoginServer, session: s}
 	if s.Identity != nil {
 		c.ID, c.Name = s.Identity.ID, s.Identity.Name
+	}
+	if w == nil {
+		return c, nil
+	}
+	if err := g.limits.count(w, g.limits.class(r.Method), c.RegistryID, c.ID); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

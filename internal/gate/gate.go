@@ -6,6 +6,7 @@ package gate
 import (
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
@@ -35,6 +36,10 @@ type Options struct {
 	// believed; none by default. Behind a proxy that is not named here, all
 	// clients count as one where failed sign-ins are counted.
 	TrustedProxies []netip.Prefix
+	// Limits are how many requests are taken; none by default.
+	Limits Limits
+	// Now is the clock of the limits; time.Now if nil.
+	Now func() time.Time
 	// Log is for errors of the server; nil discards.
 	Log *slog.Logger
 }
@@ -44,6 +49,7 @@ type Gate struct {
 	authn   *authn.Authenticator
 	hosts   Hosts
 	proxies []netip.Prefix
+	limits  *limiter
 	log     *slog.Logger
 }
 
@@ -55,7 +61,10 @@ func New(o Options) *Gate {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Gate{authn: o.Authn, hosts: o.Hosts, proxies: o.TrustedProxies, log: o.Log}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Gate{authn: o.Authn, hosts: o.Hosts, proxies: o.TrustedProxies, limits: newLimiter(o.Limits, o.Now), log: o.Log}
 }
 
 // Caller is who a request comes from, and what it may do.

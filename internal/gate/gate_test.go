@@ -87,7 +87,7 @@ func request(auth string) *http.Request {
 // try authorises and, if that fails, writes the error.
 func (e *env) try(r *http.Request, want ...authz.Access) (*Caller, *httptest.ResponseRecorder) {
 	w := httptest.NewRecorder()
-	c, err := e.Authorize(r, want...)
+	c, err := e.Authorize(httptest.NewRecorder(), r, want...)
 	if err != nil {
 		e.WriteError(w, r, err)
 	}
@@ -261,7 +261,7 @@ func BenchmarkAuthorize(b *testing.B) {
 	want := authz.Repository("samples/artifact", authz.Pull)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := e.Authorize(r, want); err != nil {
+		if _, err := e.Authorize(httptest.NewRecorder(), r, want); err != nil {
 			b.Fatal(err)
 		}
 	}

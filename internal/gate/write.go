@@ -30,8 +30,8 @@ func (g *Gate) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 			h.Set("Www-Authenticate", c)
 		}
 	}
-	if t, ok := errors.AsType[*authn.ThrottledError](err); ok {
-		h.Set("Retry-After", strconv.Itoa(seconds(t.After)))
+	if after, ok := retryAfter(err); ok {
+		h.Set("Retry-After", strconv.Itoa(seconds(after)))
 	}
 	g.logDenial(w, r, e)
 	WriteJSON(w, e.HTTPStatus(), errorBody{Errors: []errorEntry{{e.Code, e.Error(), e.Detail}}})
@@ -81,6 +81,9 @@ func (g *Gate) explain(w http.ResponseWriter, r *http.Request, err error) *orlop
 	if t, ok := errors.AsType[*authn.ThrottledError](err); ok {
 		return orlop.ErrTooManyRequests.With(t.Error())
 	}
+	if o, ok := errors.AsType[*overLimit](err); ok {
+		return orlop.ErrTooManyRequests.With(o.Error())
+	}
 	if r.Context().Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 		return orlop.ErrUnavailable
 	}
@@ -105,6 +108,17 @@ func (g *Gate) challengeFor(r *http.Request, err error) string {
 		return ""
 	}
 	return challenge(site, nil, false)
+}
+
+// retryAfter is how long a caller has to wait who asked too often.
+func retryAfter(err error) (time.Duration, bool) {
+	if t, ok := errors.AsType[*authn.ThrottledError](err); ok {
+		return t.After, true
+	}
+	if o, ok := errors.AsType[*overLimit](err); ok {
+		return o.after, true
+	}
+	return 0, false
 }
 
 // seconds rounds up, so that whoever waits that long has waited enough.

@@ -42,6 +42,7 @@ var serverParts = []string{
 	"/internal/server/...", "/internal/daemon/...", "/internal/config/...", "/internal/tlsauto/...",
 	"/internal/distapi/...", "/internal/acrapi/...", "/internal/tokenapi/...", "/internal/adminapi/...", "/internal/gate/...",
 	"/internal/registry/...", "/internal/authn/...", "/internal/authz/...", "/internal/meta/...", "/internal/blob/...",
+	"/internal/federation/...",
 }
 
 var rules = []rule{

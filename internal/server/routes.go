@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/armapi"
 	"github.com/orlop/orlop/internal/gate"
 )
 
@@ -23,6 +24,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.token.ServeHTTP(w, r)
 	case strings.HasPrefix(path, "/api/v1/"):
 		s.admin.ServeHTTP(w, r)
+	case armapi.Serves(path):
+		s.arm.ServeHTTP(w, r)
 	case path == "/healthz":
 		s.healthz(w, r)
 	case path == "/readyz":

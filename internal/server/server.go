@@ -14,9 +14,11 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/orlop/orlop/internal/acrapi"
 	"github.com/orlop/orlop/internal/adminapi"
+	"github.com/orlop/orlop/internal/armapi"
 	"github.com/orlop/orlop/internal/authn"
 	blobfs "github.com/orlop/orlop/internal/blob/fs"
 	"github.com/orlop/orlop/internal/config"
@@ -43,6 +45,7 @@ type Server struct {
 
 	gate                    *gate.Gate
 	dist, acr, token, admin http.Handler
+	arm                     http.Handler
 	readiness               readiness
 
 	ids       *requestIDs
@@ -81,7 +84,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *Server, 
 
 // openEngine opens the metadata and the blobs and the engine on both.
 func (s *Server) openEngine(ctx context.Context) (err error) {
-	if s.db, err = sqlmeta.Open(ctx, s.dir.join("orlop.db"), sqlmeta.Options{}); err != nil {
+	if s.db, err = sqlmeta.Open(ctx, s.dir.join("orlop.db"), sqlmeta.Options{KeepDeleted: s.cfg.KeepDeleted}); err != nil {
 		return err
 	}
 	if s.blobs, err = blobfs.Open(s.dir.join("blobs"), blobfs.Options{}); err != nil {
@@ -99,21 +102,32 @@ func (s *Server) openEngine(ctx context.Context) (err error) {
 
 // openAPIs makes the HTTP APIs on the engine.
 func (s *Server) openAPIs(ctx context.Context) error {
-	ident, err := authn.New(ctx, s.db, authn.Options{AnonymousPull: s.cfg.AnonymousPull, Log: s.log})
+	trusted, err := openFederation(&s.cfg, s.log)
+	if err != nil {
+		return err
+	}
+	ident, err := authn.New(ctx, s.db, authn.Options{AnonymousPull: s.cfg.AnonymousPull, Federation: trusted, Log: s.log})
 	if err != nil {
 		return err
 	}
 	s.authn = ident
-	s.gate = gate.New(gate.Options{Authn: ident, TrustedProxies: s.cfg.TrustedProxy, Log: s.log})
+	s.gate = gate.New(gate.Options{Authn: ident, TrustedProxies: s.cfg.TrustedProxy, Limits: limits(&s.cfg), Log: s.log})
 	s.dist = distapi.New(distapi.Options{
 		Engine: s.engine.Registry, Gate: s.gate, Log: s.log,
 		BodyIdle: s.cfg.TransferTimeout,
 	})
 	s.acr = acrapi.New(acrapi.Options{Engine: s.engine.Registry, Gate: s.gate})
 	s.token = tokenapi.New(tokenapi.Options{Authn: ident, Gate: s.gate})
+	s.arm = armapi.New(armapi.Options{
+		Authn: ident, Gate: s.gate, Size: s.db.StoredSize, SoftDeleteDays: days(s.cfg.KeepDeleted),
+		ManagedIdentity: s.cfg.ManagedIdentity, ManagedIdentitySecret: string(s.cfg.ManagedIdentitySecret),
+	})
 	s.admin = adminapi.New(adminapi.Options{Authn: ident, Gate: s.gate})
 	return nil
 }
+
+// days are whole days, of which one that has begun counts.
+func days(d time.Duration) int { return int((d + 24*time.Hour - 1) / (24 * time.Hour)) }
 
 // CAFile is the file of the authority that clients must trust, "" if they know
 // it already.

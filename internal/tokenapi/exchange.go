@@ -23,6 +23,9 @@ func (a *API) exchange(w http.ResponseWriter, r *http.Request, site gate.Site) (
 	if err != nil {
 		return nil, err
 	}
+	if err := a.count(w, site, s); err != nil {
+		return nil, err
+	}
 	refresh, _, err := a.authn.RefreshToken(s, site.Registry, site.LoginServer)
 	return &response{RefreshToken: refresh}, err
 }

@@ -50,9 +50,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Ms-Ratelimit-Remaining-Calls-Per-Second", "166.65")
+	w.Header().Set("Cache-Control", "no-store")
 	gate.WriteJSON(w, http.StatusOK, answer)
 }
 
@@ -109,7 +107,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) (*response, error) {
 
 // get answers docker and everybody who learned from it: credentials are in the
 // Authorization header, or absent.
-func (a *API) get(_ http.ResponseWriter, r *http.Request, site gate.Site) (*response, error) {
+func (a *API) get(w http.ResponseWriter, r *http.Request, site gate.Site) (*response, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("malformed query")
@@ -122,7 +120,7 @@ func (a *API) get(_ http.ResponseWriter, r *http.Request, site gate.Site) (*resp
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.issue(r, site, s, query["scope"])
+	out, err := a.issue(w, r, site, s, query["scope"])
 	if err == nil && s.Means == authn.Refresh && query.Get("offline_token") == "true" {
 		// docker keeps it in place of the password it was given.
 		_, out.RefreshToken, _ = r.BasicAuth()
@@ -153,7 +151,7 @@ func (a *API) post(w http.ResponseWriter, r *http.Request, site gate.Site) (*res
 	if err != nil {
 		return nil, err
 	}
-	return a.issue(r, site, s, form["scope"])
+	return a.issue(w, r, site, s, form["scope"])
 }
 
 // readForm reads the form in the body; what is in the query does not count.
@@ -190,7 +188,7 @@ func (a *API) grant(r *http.Request, site gate.Site, form url.Values) (*authn.Se
 // issue makes a token with what the caller may have of the scopes; what it may
 // not have is left out without a word. Nobody in particular gets a token only
 // where there is something to pull without one.
-func (a *API) issue(r *http.Request, site gate.Site, s *authn.Session, values []string) (*response, error) {
+func (a *API) issue(w http.ResponseWriter, r *http.Request, site gate.Site, s *authn.Session, values []string) (*response, error) {
 	scopes := authz.ParseScopes(values...)
 	if s.Anonymous() {
 		var err error
@@ -201,11 +199,24 @@ func (a *API) issue(r *http.Request, site gate.Site, s *authn.Session, values []
 			return nil, orlop.ErrUnauthorized
 		}
 	}
+	if err := a.count(w, site, s); err != nil {
+		return nil, err
+	}
 	token, err := a.authn.AccessToken(s, site.Registry, site.LoginServer, scopes)
 	if err != nil {
 		return nil, err
 	}
 	return &response{AccessToken: token}, nil
+}
+
+// count counts a token, once it is clear whose it will be: wrong passwords do not
+// use up what others have.
+func (a *API) count(w http.ResponseWriter, site gate.Site, s *authn.Session) error {
+	id := ""
+	if s.Identity != nil {
+		id = s.Identity.ID
+	}
+	return a.gate.CountToken(w, site.Registry, id)
 }
 
 func names(scopes []authz.Scope) []string {

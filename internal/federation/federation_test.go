@@ -1,0 +1,345 @@
+package federation
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/orlop/orlop/internal/authn"
+	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/meta"
+)
+
+// realIssuer is an OpenID provider: it serves a discovery document and keys, and
+// signs.
+type realIssuer struct {
+	t       *testing.T
+	srv     *httptest.Server
+	key     *rsa.PrivateKey
+	kid     string
+	fetches atomic.Int32
+	answer  atomic.Pointer[http.HandlerFunc] // in place of its own, if set
+}
+
+var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+const audience = "myregistry.example"
+
+func newRealIssuer(t *testing.T) *realIssuer {
+	t.Helper()
+	i := &realIssuer{t: t, kid: "first"}
+	i.key = newRSA(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(map[string]any{
+			"issuer": i.srv.URL, "jwks_uri": i.srv.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"},
+		})
+	})
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &i.key.PublicKey, KeyID: i.kid, Algorithm: "RS256", Use: "sig"}}})
+	})
+	i.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i.fetches.Add(1)
+		if h := i.answer.Load(); h != nil {
+			(*h)(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(i.srv.Close)
+	return i
+}
+
+func newRSA(t *testing.T) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// claims are those of a good token, changed.
+func (i *realIssuer) claims(change map[string]any) map[string]any {
+	c := map[string]any{
+		"iss": i.srv.URL, "aud": audience, "sub": "repo:example/app:ref:refs/heads/main", "repository": "example/app",
+		"ref": "refs/heads/main", "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+	}
+	maps.Copy(c, change)
+	maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
+	return c
+}
+
+func (i *realIssuer) token(change map[string]any) string {
+	i.t.Helper()
+	payload, err := json.Marshal(i.claims(change))
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return i.sign(jose.RS256, i.key, i.kid, payload)
+}
+
+func (i *realIssuer) sign(alg jose.SignatureAlgorithm, key any, kid string, payload []byte) string {
+	i.t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, (&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return token
+}
+
+const config = `
+issuers:
+  - issuer: ISSUER
+    audience: myregistry.example
+    allow-loopback: true
+    rules:
+      - name: main
+        claims: {repository: example/app, ref: refs/heads/main}
+        roles: [{role: AcrPush, repository: samples/*}, {role: AcrDelete, repository: samples/app}]
+      - name: branches
+        claims: {repository: example/*, ref: refs/heads/*}
+        roles: [{role: AcrPull}]
+      - name: ann
+        claims: {sub: ann, groups: builders, email_verified: "true"}
+        principal: ann
+`
+
+func (i *realIssuer) federation() *Federation {
+	i.t.Helper()
+	c, err := parse([]byte(strings.ReplaceAll(config, "ISSUER", i.srv.URL)))
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return New(c, Options{Now: func() time.Time { return now }})
+}
+
+func TestRules(t *testing.T) {
+	i := newRealIssuer(t)
+	f := i.federation()
+	for name, c := range map[string]struct {
+		change map[string]any
+		rule   string // "": refused
+	}{
+		"exact":                    {nil, "main"},
+		"prefix":                   {map[string]any{"ref": "refs/heads/feature"}, "branches"},
+		"another repository":       {map[string]any{"repository": "evil/app"}, ""},
+		"prefix of the value only": {map[string]any{"repository": "example"}, ""},
+		"a tag":                    {map[string]any{"ref": "refs/tags/refs/heads/main"}, ""},
+		"claim absent":             {map[string]any{"repository": nil}, ""},
+		"claim of another type":    {map[string]any{"repository": 7}, ""},
+		"claim is null":            {map[string]any{"repository": json.RawMessage("null")}, ""},
+		"a list and true":          {map[string]any{"sub": "ann", "repository": nil, "groups": []string{"people", "builders"}, "email_verified": true}, "ann"},
+		"one of three":             {map[string]any{"sub": "ann", "repository": nil, "groups": []string{"people"}, "email_verified": true}, ""},
+		"false":                    {map[string]any{"sub": "ann", "repository": nil, "groups": "builders", "email_verified": false}, ""},
+		"several audiences":        {map[string]any{"aud": []string{"other.example", audience}}, "main"},
+	} {
+		who, err := f.Verify(t.Context(), i.token(c.change))
+		if c.rule == "" && !errors.Is(err, authn.ErrBadCredentials) || c.rule != "" && err != nil || who.Rule != c.rule {
+			t.Errorf("%s: %+v, %v", name, who, err)
+		}
+	}
+	r, ok := f.Rule("main")
+	want := meta.RoleAssignment{Role: authz.AcrPush, Prefix: "samples/*"}
+	if !ok || len(r.Roles) != 2 || r.Roles[0] != want {
+		t.Errorf("%+v", r)
+	}
+	if _, ok := f.Rule("gone"); ok {
+		t.Error("there is a rule that nobody wrote")
+	}
+}
+
+// TestHostileTokens is threat S3 for tokens of issuers: each is refused, and
+// none makes the server ask anybody but the issuer.
+func TestHostileTokens(t *testing.T) {
+	i := newRealIssuer(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("the token made the server ask for %s", r.URL)
+	}))
+	defer elsewhere.Close()
+	f := i.federation()
+	if _, err := f.Verify(t.Context(), i.token(nil)); err != nil {
+		t.Fatal(err)
+	}
+	good, err := json.Marshal(i.claims(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	other := newRSA(t)
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := base64.RawURLEncoding.EncodeToString
+	withHeader := func(header string) string {
+		_, rest, _ := strings.Cut(i.token(nil), ".")
+		return part([]byte(header)) + "." + rest
+	}
+	duplicate := bytes.Replace(good, []byte(`{"aud"`), []byte(`{"repository":"evil/app","aud"`), 1)
+	for name, token := range map[string]string{
+		"empty":                     "",
+		"no token":                  "a.b.c",
+		"alg none":                  part([]byte(`{"alg":"none"}`)) + "." + part(good) + ".",
+		"alg None and a signature":  withHeader(`{"alg":"None","kid":"first"}`),
+		"HS256 with the public key": i.sign(jose.HS256, public, "first", good),
+		"another key, same kid":     i.sign(jose.RS256, other, "first", good),
+		"another key type":          i.sign(jose.ES256, ec, "first", good),
+		"unknown kid":               i.sign(jose.RS256, other, "second", good),
+		"kid is a path":             withHeader(`{"alg":"RS256","kid":"../../etc/passwd"}`),
+		"jku":                       withHeader(`{"alg":"RS256","jku":"` + elsewhere.URL + `"}`),
+		"x5u":                       withHeader(`{"alg":"RS256","kid":"first","x5u":"` + elsewhere.URL + `"}`),
+		"crit":                      withHeader(`{"alg":"RS256","kid":"first","crit":["exp"],"exp":1}`),
+		"wrong issuer":              i.token(map[string]any{"iss": elsewhere.URL}),
+		"issuer with a slash":       i.token(map[string]any{"iss": i.srv.URL + "/"}),
+		"no issuer":                 i.token(map[string]any{"iss": nil}),
+		"wrong audience":            i.token(map[string]any{"aud": "other.example"}),
+		"no audience":               i.token(map[string]any{"aud": nil}),
+		"expired":                   i.token(map[string]any{"exp": now.Add(-2 * time.Minute).Unix()}),
+		"no expiry":                 i.token(map[string]any{"exp": nil}),
+		"expiry is text":            i.token(map[string]any{"exp": "9999999999"}),
+		"expiry is null":            i.token(map[string]any{"exp": json.RawMessage("null")}),
+		"not yet":                   i.token(map[string]any{"nbf": now.Add(2 * time.Minute).Unix()}),
+		"issued in the future":      i.token(map[string]any{"iat": now.Add(time.Hour).Unix()}),
+		"no subject":                i.token(map[string]any{"sub": nil}),
+		"long subject":              i.token(map[string]any{"sub": strings.Repeat("x", maxSubject+1)}),
+		"a claim twice":             i.sign(jose.RS256, i.key, "first", duplicate),
+		"no object":                 i.sign(jose.RS256, i.key, "first", []byte(`["x"]`)),
+		"edited claims":             strings.Replace(i.token(nil), part(good)[:20], part(duplicate)[:20], 1),
+		"JSON form":                 `{"payload":"` + part(good) + `","signatures":[]}`,
+		"four parts":                i.token(nil) + ".x",
+		"a blank":                   " " + i.token(nil),
+	} {
+		if who, err := f.Verify(t.Context(), token); !errors.Is(err, authn.ErrBadCredentials) || who.Rule != "" {
+			t.Errorf("%s: %+v, %v", name, who, err)
+		}
+	}
+}
+
+func TestSkew(t *testing.T) {
+	i := newRealIssuer(t)
+	f := i.federation()
+	for name, change := range map[string]map[string]any{
+		"expired half a minute ago": {"exp": now.Add(-30 * time.Second).Unix()},
+		"good in half a minute":     {"nbf": now.Add(30 * time.Second).Unix(), "iat": now.Add(30 * time.Second).Unix()},
+	} {
+		if _, err := f.Verify(t.Context(), i.token(change)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestKeysAreCached: good tokens cost no request, and those with unknown keys
+// only a few.
+func TestKeysAreCached(t *testing.T) {
+	i := newRealIssuer(t)
+	f := i.federation()
+	for range 50 {
+		if _, err := f.Verify(t.Context(), i.token(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := i.fetches.Load(); n != 2 {
+		t.Errorf("50 tokens cost %d requests", n)
+	}
+	i.key, i.kid = newRSA(t), "second" // as issuers do from time to time
+	if _, err := f.Verify(t.Context(), i.token(nil)); err != nil {
+		t.Errorf("after a change of keys: %v", err)
+	}
+	other := newRSA(t)
+	payload, err := json.Marshal(i.claims(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		if _, err := f.Verify(t.Context(), i.sign(jose.RS256, other, "third", payload)); !errors.Is(err, authn.ErrBadCredentials) {
+			t.Fatal(err)
+		}
+	}
+	if n := i.fetches.Load(); n > fetchBurst+1 {
+		t.Errorf("tokens with unknown keys cost %d requests", n)
+	}
+}
+
+// TestIssuerFails has the issuer misbehave: its tokens are not taken, and it is
+// told apart from a bad token.
+func TestIssuerFails(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
+		"error":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"no JSON":  func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) },
+		"endless": func(w http.ResponseWriter, _ *http.Request) {
+			for {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					return
+				}
+			}
+		},
+		"another issuer": func(w http.ResponseWriter, _ *http.Request) {
+			w.Write([]byte(`{"issuer":"https://other.example","jwks_uri":"https://other.example/keys"}`))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newRealIssuer(t)
+			f := i.federation()
+			token := i.token(nil)
+			i.answer.Store(&answer)
+			if _, err := f.Verify(t.Context(), token); !errors.Is(err, authn.ErrIssuerUnavailable) {
+				t.Errorf("%v", err)
+			}
+			i.answer.Store(nil)
+			if _, err := f.Verify(t.Context(), token); err != nil {
+				t.Errorf("when it is well again: %v", err)
+			}
+		})
+	}
+}
+
+// TestLoopback: an issuer whose name leads to this machine, or whose keys do, is
+// not asked unless the configuration says so.
+func TestLoopback(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:80": false, "[::1]:443": false, "[::ffff:127.0.0.1]:443": false, "0.0.0.0:443": false, "[::]:443": false,
+		"169.254.169.254:80": false, "[fe80::1%lo]:80": false, "192.0.2.1:443": true, "[2001:db8::1]:443": true, "name:443": false,
+	} {
+		if err := checkAddress(address, false); (err == nil) != want {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if err := checkAddress("127.0.0.1:80", true); err != nil {
+		t.Error(err)
+	}
+	i := newRealIssuer(t)
+	f := New(&Config{Issuers: []Issuer{{Issuer: i.srv.URL, Audience: audience}}}, Options{Now: func() time.Time { return now }})
+	if _, err := f.Verify(t.Context(), i.token(nil)); !errors.Is(err, authn.ErrIssuerUnavailable) || i.fetches.Load() != 0 {
+		t.Errorf("%v, %d requests", err, i.fetches.Load())
+	}
+}
