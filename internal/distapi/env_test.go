@@ -40,6 +40,7 @@ type env struct {
 	t     testing.TB
 	srv   *httptest.Server
 	ident *authn.Authenticator
+	reg   *registry.Registry // the engine, without HTTP
 	rot   *rottenStore
 	logs  *logBuffer
 }
@@ -72,6 +73,7 @@ func newEnvOn(t testing.TB, o Options, blobs blob.Store) *env {
 	if e.ident, err = authn.New(t.Context(), db, authn.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	e.reg = engine.Registry(meta.DefaultRegistry, registry.Actor{})
 	o.Engine, o.Gate, o.Log = engine.Registry, gate.New(gate.Options{Authn: e.ident, Log: log}), log
 	e.srv = httptest.NewUnstartedServer(New(o))
 	e.srv.Config.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelError)
