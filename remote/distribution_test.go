@@ -80,6 +80,10 @@ func await(t *testing.T, host string) {
 	}
 }
 
+// patient tries often enough for a registry that takes its time, on a machine
+// with other work, to notice that a connection was cut.
+var patient = remote.RetryOptions{Attempts: 12, MinWait: time.Millisecond, MaxWait: 100 * time.Millisecond}
+
 // open opens a registry without TLS that is tried again without long waits.
 func open(t *testing.T, host string, o remote.Options) *remote.Registry {
 	t.Helper()

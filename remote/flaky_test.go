@@ -181,7 +181,7 @@ func TestEveryRequestMayFail(t *testing.T) {
 		f := &flaky{registry: proxy, fail: failures[fail], failing: failing}
 		front := httptest.NewServer(f)
 		defer front.Close()
-		r := open(t, strings.TrimPrefix(front.URL, "http://"), remote.Options{Credential: admin(), ChunkSize: 10_000})
+		r := open(t, strings.TrimPrefix(front.URL, "http://"), remote.Options{Credential: admin(), ChunkSize: 10_000, Retry: patient})
 		runs++
 		err := roundTrip(t, r, "run"+strconv.Itoa(runs), from, root)
 		return f.n.Load(), err

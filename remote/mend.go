@@ -49,7 +49,7 @@ func (s *session) mend(ctx context.Context, src source, end int64, dgst digest.D
 	if err := s.pause(ctx, failures, err); err != nil {
 		return err
 	}
-	return s.recover(ctx, src, end, dgst, err)
+	return s.recover(ctx, src, end, dgst, failures+1 < s.r.o.Retry.Attempts, err)
 }
 
 // resumable tells whether an upload may go on after an error, one of so many
@@ -82,8 +82,11 @@ func (s *session) pause(ctx context.Context, failures int, err error) error {
 	return sleep(ctx, wait)
 }
 
-// recover finds out where to go on after an error.
-func (s *session) recover(ctx context.Context, src source, end int64, dgst digest.Digest, failed error) error {
+// recover finds out where to go on after an error. A registry that is still
+// busy with the request before is waited for, as long as patient says.
+func (s *session) recover(
+	ctx context.Context, src source, end int64, dgst digest.Digest, patient bool, failed error,
+) error {
 	before := s.offset
 	unsure, err := s.status(ctx)
 	switch {
@@ -97,6 +100,8 @@ func (s *session) recover(ctx context.Context, src source, end int64, dgst diges
 		return s.readable(src, failed)
 	case err != nil && status(err) == 0:
 		return failed // the registry cannot be reached
+	case patient && status(err) == http.StatusConflict:
+		return nil // the next request asks again
 	}
 	// The session is gone, or it is empty, or has what was never sent. It may be
 	// gone because the blob was completed, and only the answer was lost.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -125,13 +126,47 @@ func TestUploadEndsWhileItHangs(t *testing.T) {
 	}
 }
 
+// A registry that is busy with a chunk whose connection was cut, and says so for
+// a while, does not end an upload that cannot start over.
+func TestBusyUploadIsWaitedFor(t *testing.T) {
+	busy, stored := 3, bytes.Buffer{}
+	f := newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "/v2/a/blobs/uploads/1")
+		switch r.Method {
+		case http.MethodPatch, http.MethodGet:
+			if busy--; busy >= 0 {
+				http.Error(w, `{"errors":[{"code":"BLOB_UPLOAD_INVALID"}]}`, http.StatusConflict)
+				return
+			}
+			_, _ = stored.ReadFrom(r.Body)
+			w.Header().Set("Range", fmt.Sprintf("0-%d", stored.Len()-1))
+			w.WriteHeader(map[string]int{http.MethodPatch: http.StatusAccepted, http.MethodGet: http.StatusNoContent}[r.Method])
+		case http.MethodPut:
+			w.WriteHeader(http.StatusCreated)
+		default:
+			w.WriteHeader(http.StatusAccepted)
+		}
+	})
+	w := startUpload(t, f.open(t, remote.Options{ChunkSize: 1000}))
+	content := noise(1000)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Commit(t.Context(), digest.FromBytes(content)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(stored.Bytes(), content) {
+		t.Errorf("%d bytes were stored, want %d", stored.Len(), len(content))
+	}
+}
+
 // An upload of unknown size survives connections that are cut.
 func TestStreamedUploadResumes(t *testing.T) {
 	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
 			host, content := start(t), noise(3<<20)
 			c := newCutter(t, host, 700_000, 0)
-			w := startUpload(t, open(t, c.Addr().String(), remote.Options{Credential: admin(), ChunkSize: 500_000}))
+			w := startUpload(t, open(t, c.Addr().String(), remote.Options{Credential: admin(), ChunkSize: 500_000, Retry: patient}))
 			if _, err := io.Copy(w, bytes.NewReader(content)); err != nil {
 				t.Fatal(err)
 			}
