@@ -372,3 +372,13 @@ func TestAnonymousPull(t *testing.T) {
 	set("/api/v1/access", `{"anonymousPullEnabled":false}`)
 	demand("other/app", false)
 }
+
+// postForm sends a form without credentials in the header.
+func postForm(t *testing.T, s *Server, path, form string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), "POST", path, strings.NewReader(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
