@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -31,7 +32,7 @@ type world struct {
 
 // openWorld opens an engine on files and the database at path.
 func openWorld(ctx context.Context, files *faultfs.FS, path string) (*world, error) {
-	db, err := sqlmeta.Open(ctx, path, sqlmeta.Options{Fault: func(string) error {
+	db, err := sqlmeta.Open(ctx, path, sqlmeta.Options{KeepDeleted: 7 * 24 * time.Hour, Fault: func(string) error {
 		_, err := files.Stat(".") // counts as a call, and fails after the crash
 		return err
 	}})
@@ -57,7 +58,9 @@ type acknowledged struct {
 	manifests map[digest.Digest][]byte
 	tags      map[string]digest.Digest // "" for a deleted one
 	gone      map[digest.Digest]bool
-	upload    string // id of an upload, and how much of it was acknowledged
+	kept      map[digest.Digest][]byte // deleted, to be restored
+	locks     map[string]meta.Locks    // of tags
+	upload    string                   // id of an upload, and how much of it was acknowledged
 	offset    int64
 	// underWay names what the step that was not acknowledged may have changed.
 	underWay map[string]bool
@@ -66,7 +69,7 @@ type acknowledged struct {
 func nothing() *acknowledged {
 	return &acknowledged{
 		blobs: map[digest.Digest][]byte{}, manifests: map[digest.Digest][]byte{}, tags: map[string]digest.Digest{},
-		gone: map[digest.Digest]bool{}, underWay: map[string]bool{},
+		gone: map[digest.Digest]bool{}, kept: map[digest.Digest][]byte{}, locks: map[string]meta.Locks{}, underWay: map[string]bool{},
 	}
 }
 
@@ -105,7 +108,29 @@ func (w *world) work(ctx context.Context, ack *acknowledged) error {
 	if err != nil {
 		return err
 	}
-	return w.remove(ctx, ack, second, digest.SHA512.FromBytes(sha512))
+	if err := w.remove(ctx, ack, second, digest.SHA512.FromBytes(sha512)); err != nil {
+		return err
+	}
+	return w.restore(ctx, ack, second)
+}
+
+// restore brings back a manifest with a tag and locks that.
+func (w *world) restore(ctx context.Context, ack *acknowledged, d digest.Digest) error {
+	ack.begin("v1", string(d))
+	if err := w.reg.Restore(ctx, "a", d, "v1", false); err != nil {
+		return err
+	}
+	ack.done()
+	ack.tags["v1"], ack.manifests[d] = d, ack.kept[d]
+	delete(ack.gone, d)
+	delete(ack.kept, d)
+	ack.begin("lock")
+	if _, err := w.reg.LockTag(ctx, "a", "v1", meta.LockChange{Set: meta.NoWrite}); err != nil {
+		return err
+	}
+	ack.done()
+	ack.locks["v1"] = meta.NoWrite
+	return nil
 }
 
 // chunked uploads content in three requests.
@@ -172,7 +197,7 @@ func (w *world) remove(ctx context.Context, ack *acknowledged, second, blob dige
 		return err
 	}
 	ack.done()
-	ack.tags["v1"], ack.gone[second] = "", true
+	ack.tags["v1"], ack.gone[second], ack.kept[second] = "", true, ack.manifests[second]
 	delete(ack.manifests, second)
 	if err := w.reg.MountBlob(ctx, "b", "a", blob); err != nil {
 		return err
@@ -280,14 +305,38 @@ func (w *world) check(ctx context.Context, ack *acknowledged) error {
 		}
 	}
 	for d := range ack.gone {
+		if ack.underWay[string(d)] {
+			continue
+		}
 		_, merr := w.reg.Manifest(ctx, "a", string(d))
 		_, berr := w.reg.StatBlob(ctx, "a", d)
 		if merr == nil || berr == nil {
 			errs = append(errs, fmt.Errorf("%s was deleted and is back", d))
 		}
 	}
-	errs = append(errs, w.checkTags(ctx, ack), w.checkUpload(ctx, ack), w.checkWhole(ctx))
+	errs = append(errs, w.checkTags(ctx, ack), w.checkUpload(ctx, ack), w.checkWhole(ctx), w.checkKept(ctx, ack))
 	return errors.Join(errs...)
+}
+
+// checkKept verifies that what was deleted can be restored, and that locks hold.
+func (w *world) checkKept(ctx context.Context, ack *acknowledged) error {
+	for d, raw := range ack.kept {
+		if err := w.reg.Restore(ctx, "a", d, "back", false); err != nil {
+			return fmt.Errorf("%s cannot be restored: %w", d, err)
+		}
+		if m, err := w.reg.Manifest(ctx, "a", "back"); err != nil || !bytes.Equal(m.Raw, raw) {
+			return fmt.Errorf("%s is not what it was: %w", d, err)
+		}
+		if err := w.checkArtifact(ctx, "a", "back"); err != nil {
+			return fmt.Errorf("%s is restored and not whole: %w", d, err)
+		}
+	}
+	for tag, locks := range ack.locks {
+		if info, err := w.reg.TagInfo(ctx, "a", tag); err != nil || info.Locks != locks {
+			return fmt.Errorf("locks of %s are %b, %b were acknowledged: %v", tag, info.Locks, locks, err)
+		}
+	}
+	return nil
 }
 
 // checkTags verifies that each acknowledged move of a tag holds.
