@@ -42,7 +42,7 @@ type Options struct {
 	// PageSize is how many names a page of a list should hold. Default 1000.
 	PageSize int
 	// ChunkSize is how many bytes of an upload of unknown size are sent at
-	// once at most. Two chunks are held in memory for that. Default 12 MiB.
+	// once at most. Two chunks are held in memory for that. Default 8 MiB.
 	ChunkSize int
 	// Parallel is how many parts of a large blob, of 4 MiB each, are fetched at
 	// once where a registry is far away and serves ranges; as many are held in
@@ -98,7 +98,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.UserAgent = cmp.Or(o.UserAgent, "orlop/"+version())
 	o.PageSize = cmp.Or(o.PageSize, 1000)
-	o.ChunkSize = cmp.Or(o.ChunkSize, 12<<20)
+	o.ChunkSize = cmp.Or(o.ChunkSize, 8<<20)
 	o.Parallel = cmp.Or(o.Parallel, 4)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 60*time.Second)
 	o.Retry = o.Retry.withDefaults()

@@ -50,7 +50,7 @@ var errUploadOver = errors.New("the upload is over")
 // Write implements io.Writer.
 func (w *blobWriter) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && w.err == nil {
-		part := p[:min(len(p), w.size-len(w.chunk.raw))]
+		part := p[:min(len(p), w.bound()-len(w.chunk.raw))]
 		w.grow(len(part))
 		w.chunk.raw = append(w.chunk.raw, part...)
 		p = p[len(part):]
@@ -60,12 +60,20 @@ func (w *blobWriter) Write(p []byte) (n int, err error) {
 	return n, w.err
 }
 
-// grow makes room in the chunk's buffer. A buffer that must be large is made
-// for the whole chunk at once: growing step by step would leave as much again
+// bound is where the chunk stops to look whether it is time to send it.
+func (w *blobWriter) bound() int {
+	if len(w.chunk.raw) < w.eager {
+		return w.eager
+	}
+	return w.size
+}
+
+// grow makes room in the chunk's buffer. A buffer that must be large is made as
+// large as it may become at once: growing step by step would leave as much again
 // behind.
 func (w *blobWriter) grow(n int) {
 	if n += len(w.chunk.raw); n > smallChunk && n > cap(w.chunk.raw) {
-		w.chunk.raw = append(make([]byte, 0, w.size), w.chunk.raw...)
+		w.chunk.raw = append(make([]byte, 0, w.bound()), w.chunk.raw...)
 	}
 }
 

@@ -25,7 +25,7 @@ func Main() int {
 // the command ends early, and leaves nothing half-written behind.
 func Run(ctx context.Context, env *Env) int {
 	own := *env
-	own.Stdin = contextReader{ctx, env.Stdin}
+	own.Stdin = &contextReader{ctx: ctx, r: env.Stdin}
 	env = &own
 	root := NewRoot(env)
 	cmd, err := root.ExecuteContextC(ctx)

@@ -9,15 +9,22 @@ import (
 )
 
 // contextReader is a reader that gives up waiting when ctx ends: a signal ends
-// a command that waits for someone to type.
+// a command that waits for someone to type. It is used by one goroutine.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader
+	buf []byte // that is read into, not p: the read may go on after Read has returned
 }
 
-func (c contextReader) Read(p []byte) (int, error) {
-	buf := make([]byte, len(p)) // not p: the read may go on after Read has returned
+func (c *contextReader) Read(p []byte) (int, error) {
+	if len(c.buf) < len(p) {
+		c.buf = make([]byte, len(p))
+	}
+	buf := c.buf[:len(p)]
 	n, err := await(c.ctx, func() (int, error) { return c.r.Read(buf) })
+	if c.ctx.Err() != nil {
+		c.buf = nil
+	}
 	return copy(p, buf[:n]), err
 }
 
