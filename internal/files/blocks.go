@@ -8,12 +8,13 @@ import (
 // blockWriter compresses what is written to it, several blocks at once. One
 // goroutine hashes and writes the results in order.
 type blockWriter struct {
-	codec  codec
-	raw    io.Writer // is given the blocks before compression
-	packed io.Writer // is given the result
-	fill   []byte    // the block that is not full yet
-	before []byte    // how the block before it ends
-	spare  sync.Pool // of *[]byte
+	codec   codec
+	raw     io.Writer // is given the blocks before compression
+	packed  io.Writer // is given the result
+	fill    []byte    // the block that is not full yet
+	before  []byte    // how the block before it ends
+	spare   sync.Pool // of *[]byte, for blocks
+	shorter sync.Pool // the same, for results
 
 	queue   chan *packing // what is being compressed, in order
 	writing sync.WaitGroup
@@ -33,14 +34,14 @@ func newBlockWriter(c codec, packed, raw io.Writer) *blockWriter {
 		codec: c, raw: io.MultiWriter(c, raw), packed: packed,
 		queue: make(chan *packing, maxBlocks()), failed: make(chan struct{}),
 	}
-	w.spare.New = func() any { return new([]byte) }
-	w.fill = w.buffer()
+	w.spare.New = func() any { return new(make([]byte, 0, c.size())) } // growing would leave as much again behind
+	w.shorter.New = func() any { return new([]byte) }
+	w.fill = buffer(&w.spare)
 	w.writing.Go(w.run)
 	return w
 }
 
-func (w *blockWriter) buffer() []byte     { return (*w.spare.Get().(*[]byte))[:0] }
-func (w *blockWriter) release(buf []byte) { w.spare.Put(&buf) }
+func buffer(p *sync.Pool) []byte { return (*p.Get().(*[]byte))[:0] }
 
 // Write implements io.Writer.
 func (w *blockWriter) Write(p []byte) (int, error) {
@@ -64,13 +65,13 @@ func (w *blockWriter) submit() error {
 	b := &packing{raw: w.fill, packed: make(chan []byte, 1)}
 	before := w.before
 	w.before = append([]byte(nil), b.raw[max(0, len(b.raw)-gzipWindow):]...)
-	w.fill = w.buffer()
+	w.fill = buffer(&w.spare)
 	select {
 	case w.queue <- b:
 	case <-w.failed:
 		return w.err
 	}
-	go func() { b.packed <- w.codec.block(w.buffer(), b.raw, before) }()
+	go func() { b.packed <- w.codec.block(buffer(&w.shorter), b.raw, before) }()
 	return nil
 }
 
@@ -80,9 +81,9 @@ func (w *blockWriter) run() {
 	for b := range w.queue {
 		w.write(w.raw, b.raw)
 		packed := <-b.packed
-		w.write(w.packed, packed)
-		w.release(b.raw)
-		w.release(packed)
+		w.spare.Put(&b.raw)
+		w.write(w.packed, packed) // which may wait for the network
+		w.shorter.Put(&packed)
 	}
 }
 

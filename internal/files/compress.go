@@ -48,7 +48,8 @@ func newCodec(compression string) (codec, error) {
 	case Gzip:
 		return &gzipCodec{free: make(chan *flate.Writer, maxBlocks())}, nil
 	case Zstd:
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(maxBlocks()), zstd.WithLowerEncoderMem(true))
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(maxBlocks()), zstd.WithLowerEncoderMem(true),
+			zstd.WithWindowSize(zstdCodec{}.size()))
 		return zstdCodec{e}, err
 	case None:
 		return plainCodec{}, nil
@@ -74,7 +75,7 @@ const (
 	gzipWindow = 32 << 10
 )
 
-func (*gzipCodec) size() int     { return 1 << 20 }
+func (*gzipCodec) size() int     { return 512 << 10 }
 func (*gzipCodec) begin() []byte { return []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255} }
 
 func (c *gzipCodec) block(dst, raw, before []byte) []byte {
