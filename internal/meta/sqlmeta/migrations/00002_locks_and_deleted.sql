@@ -1,9 +1,9 @@
 -- +goose Up
 -- Bits of locks are those of meta.Locks: 1 no write, 2 no delete, 4 no read,
 -- 8 not listed.
-CREATE INDEX repositories_listed ON repositories (registry_id, name) WHERE locks & 8 = 0;
-CREATE INDEX manifests_locked ON manifests (repo_id) WHERE locks & 3 <> 0;
-CREATE INDEX tags_locked ON tags (repo_id, manifest_id) WHERE locks & 3 <> 0;
+CREATE INDEX repositories_listed ON repositories (registry_id, name, locks) WHERE locks & 8 = 0;
+CREATE INDEX manifests_locked ON manifests (repo_id, locks) WHERE locks & 3 <> 0;
+CREATE INDEX tags_locked ON tags (repo_id, locks, manifest_id) WHERE locks & 3 <> 0;
 
 -- Set with bit 8 of the manifest, so that lists read this table alone.
 ALTER TABLE referrers ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
