@@ -119,7 +119,7 @@ func (b *blobPusher) pushKnown(ctx context.Context, d orlop.Descriptor, content 
 func (b *blobPusher) pushStream(ctx context.Context, content io.Reader) (orlop.Descriptor, error) {
 	task := b.progress.Transient("Uploading", orlop.Descriptor{MediaType: b.want.MediaType, Size: -1})
 	defer task.Drop()
-	w, err := b.t.Upload(ctx, b.t.repo, "")
+	w, err := b.t.openStream(ctx)
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
