@@ -24,8 +24,13 @@ and pulls does not change it. Without "acr login" it is the account of "login".`
 		asAz(newACRRepositoryCommand(env)),
 		asAz(newACRManifestCommand(env)),
 		asAz(newACRCheckHealthCommand(env)),
+		asAz(newACRUpdateCommand(env)),
+		asAz(newACRCredentialCommand(env)),
+		asAz(newACRTokenCommand(env)),
+		asAz(newACRScopeMapCommand(env)),
 		newACRServicePrincipalCommand(env),
 		newACRUserCommand(env),
+		newACRRoleCommand(env),
 	)
 }
 

@@ -41,6 +41,7 @@ func (o *managementOptions) addFlags(fs *pflag.FlagSet) {
 	o.queryOptions.addFlags(fs)
 	fs.StringVarP(&o.registryName, "registry", "r", "", "the registry: its name or login server (default the one last signed in to)")
 	fs.StringVar(&o.suffix, "suffix", "", "login server suffix that follows the name")
+	addIgnoredFlags(fs)
 }
 
 func (o *managementOptions) validate() error {

@@ -13,6 +13,7 @@ import (
 	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/internal/registries"
 	"github.com/orlop/orlop/ref"
+	"github.com/orlop/orlop/remote"
 	"github.com/orlop/orlop/remote/auth"
 )
 
@@ -20,8 +21,9 @@ type loginOptions struct {
 	commonOptions
 	remoteOptions
 
-	host   string
-	manage bool // also for the acr commands
+	host      string
+	manage    bool // also for the acr commands
+	oidcStdin bool
 }
 
 func newLoginCommand(env *Env) *cobra.Command {
@@ -44,6 +46,9 @@ Sign in with a password from standard input:
 Sign in with an identity token from standard input:
   orlop login --identity-token-stdin localhost:5000
 
+Sign in with the token that an issuer gave a job, if the registry trusts it:
+  orlop login --oidc-token-stdin localhost:5000
+
 Sign in to a registry with a certificate of its own authority:
   orlop login --ca-file ca.pem localhost:5443`),
 		Args: exactArgs(1, "the registry to sign in to"),
@@ -54,6 +59,7 @@ Sign in to a registry with a certificate of its own authority:
 	}
 	useGroups(cmd, &opts.commonOptions, &opts.remoteOptions)
 	addLegacyLogin(cmd, &opts.remoteOptions)
+	cmd.Flags().BoolVar(&opts.oidcStdin, "oidc-token-stdin", false, "read a token of an OpenID Connect issuer from standard input and exchange it for one of the registry")
 	return cmd
 }
 
@@ -71,7 +77,7 @@ func runLogin(ctx context.Context, env *Env, opts *loginOptions) error {
 	if err != nil {
 		return err
 	}
-	cred, err := opts.loginCredential(ctx, env)
+	cred, err := opts.loginCredential(ctx, env, host)
 	if err != nil {
 		return err
 	}
@@ -102,16 +108,7 @@ func registryHost(typed string) (string, error) {
 
 // check asks the registry whether it accepts the credential.
 func (o *loginOptions) check(ctx context.Context, env *Env, host string, cred auth.Credential) error {
-	source := registries.Source{Host: host, Insecure: o.anyCert}
-	r, err := route(env, parsedRef{host: host})
-	if err != nil {
-		return err
-	}
-	if r != nil {
-		source.Insecure = source.Insecure || r.Named.Insecure
-	}
-	named := connection{host: host, cred: auth.Static(cred)}
-	reg, err := o.openEndpoint(ctx, env, &o.commonOptions, source, named)
+	reg, err := o.openHost(ctx, env, host, cred)
 	if err != nil {
 		return err
 	}
@@ -119,6 +116,21 @@ func (o *loginOptions) check(ctx context.Context, env *Env, host string, cred au
 		return loginFailure(host, err)
 	}
 	return nil
+}
+
+// openHost opens the registry at a host, with a credential that is not stored
+// yet.
+func (o *loginOptions) openHost(ctx context.Context, env *Env, host string, cred auth.Credential) (*remote.Registry, error) {
+	source := registries.Source{Host: host, Insecure: o.anyCert}
+	r, err := route(env, parsedRef{host: host})
+	if err != nil {
+		return nil, err
+	}
+	if r != nil {
+		source.Insecure = source.Insecure || r.Named.Insecure
+	}
+	named := connection{host: host, cred: auth.Static(cred)}
+	return o.openEndpoint(ctx, env, &o.commonOptions, source, named)
 }
 
 // store keeps a credential that the registry has accepted.
@@ -148,7 +160,10 @@ func loginFailure(host string, err error) error {
 
 // loginCredential returns the credential of the flags, and asks for what is
 // missing.
-func (o *loginOptions) loginCredential(ctx context.Context, env *Env) (auth.Credential, error) {
+func (o *loginOptions) loginCredential(ctx context.Context, env *Env, host string) (auth.Credential, error) {
+	if o.oidcStdin {
+		return o.exchange(ctx, env, host)
+	}
 	secretGiven := o.password != "" || o.identityToken != "" || o.passwordStdin || o.identityTokenStdin
 	if !secretGiven {
 		if err := o.ask(ctx, env); err != nil {
