@@ -317,6 +317,14 @@ func TestMountAsksForABetterToken(t *testing.T) {
 		wide.do("POST", "/v2/alice/x/blobs/uploads/?mount="+open.String()+from, nil).want(http.StatusCreated)
 		admin.do("DELETE", "/v2/alice/x/blobs/"+open.String(), nil)
 	}
+	// Who has no token yet, or one for something else, is told of both at once.
+	for _, stranger := range []*client{e.anonymous(), alice.withToken("registry:catalog:*")} {
+		res := stranger.do("POST", "/v2/alice%2Fx/blobs/uploads/?from=open%2Fa&mount="+open.String(), nil)
+		const want = `scope="repository:alice/x:pull,push repository:open/a:pull"`
+		if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != http.StatusUnauthorized || !strings.Contains(got, want) {
+			t.Errorf("challenge %s, want %s", got, want)
+		}
+	}
 	// No challenge tells of what the principal may not pull.
 	for _, from := range []string{"&from=secret/a", "&from=secret/none", ""} {
 		narrow.do("POST", "/v2/alice/x/blobs/uploads/?mount="+d.String()+from, nil).want(http.StatusAccepted)

@@ -19,7 +19,7 @@ import (
 func (a *API) startUpload(w http.ResponseWriter, r *http.Request, rt *route) error {
 	caller, reg, err := a.authorize(w, r, rt, authz.Push)
 	if err != nil {
-		return err
+		return a.alsoSource(r, rt, err)
 	}
 	query, err := url.ParseQuery(rt.query)
 	if err != nil {
@@ -110,6 +110,22 @@ func (a *API) mount(
 		return err
 	}
 	return begin(w, r, rt, reg)
+}
+
+// alsoSource makes the challenge for a mount name the source too, where a client
+// is refused for want of a good token: Azure's SDK gets a token once for each
+// request, and fails when it is then sent for another.
+func (a *API) alsoSource(r *http.Request, rt *route, refused error) error {
+	query, err := url.ParseQuery(rt.query)
+	from := query.Get("from")
+	_, _, basic := r.BasicAuth()
+	if err != nil || basic || !query.Has("mount") || ref.ValidateRepository(from) != nil || !errors.Is(refused, orlop.ErrUnauthorized) {
+		return refused
+	}
+	if _, err := a.Gate.Authorize(nil, r, authz.Repository(rt.repo, authz.Push), authz.Repository(from, authz.Pull)); err != nil {
+		return err
+	}
+	return refused // a right given in the meantime
 }
 
 // askForSource sends a client for a better token if its principal may pull from
