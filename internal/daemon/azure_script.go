@@ -65,7 +65,8 @@ func systemBundle() string {
 	return bundles[0]
 }
 
-// script gives the lines for a shell.
+// script gives the lines for a shell. What needs a name or a secret of the
+// person's is commented out, so that the rest can be run as it is.
 func (s *azureSetup) script(sh shell) []string {
 	var lines []string
 	part := func(title string, more ...string) {
@@ -84,11 +85,29 @@ func (s *azureSetup) script(sh shell) []string {
 	}
 	part("Make the server a cloud of az, once. Back to Azure: az cloud set --name AzureCloud",
 		strings.Join(s.register(), sh.continued+"\n    "), "az cloud set --name "+s.Cloud)
-	part("Sign in as a service principal, made with: orlop acr sp create --name ci --role AcrPush",
-		"az login --service-principal --username "+sh.variable("SP_APP_ID")+" --password "+sh.variable("SP_PASSWD")+" --tenant "+s.Tenant)
-	part("Look around. With --username and --password there need not be a sign-in.",
-		"az acr repository list --name "+s.Registry)
+	for _, p := range s.next(sh) {
+		part(p.title, p.lines...)
+	}
 	return lines
+}
+
+type steps struct {
+	title string
+	lines []string
+}
+
+// next is what to do once az knows the server.
+func (s *azureSetup) next(sh shell) []steps {
+	return []steps{
+		{"Then, as the admin, make a service principal:", []string{
+			"#   orlop login " + s.LoginServer + " --username admin",
+			"#   orlop acr sp create --name ci --role AcrPush",
+		}},
+		{"Sign in as it, and look around. With --username and --password az acr needs no sign-in.", []string{
+			"#   az login --service-principal --username " + sh.variable("SP_APP_ID") + " --password " + sh.variable("SP_PASSWD") + " --tenant " + s.Tenant,
+			"#   az acr repository list --name " + s.Registry,
+		}},
+	}
 }
 
 // register is the command that makes the server a cloud.
