@@ -18,11 +18,16 @@ signed in to.`,
 	},
 		newServicePrincipalCreateCommand(env),
 		newServicePrincipalListCommand(env),
+		newServicePrincipalUpdateCommand(env),
 		newServicePrincipalDeleteCommand(env),
 		newGroup(&cobra.Command{
 			Use:   "credential [command]",
-			Short: "Replace the secret of a service principal",
-		}, newServicePrincipalResetCommand(env)),
+			Short: "Manage the secrets of a service principal",
+		},
+			newServicePrincipalResetCommand(env),
+			newServicePrincipalSecretsCommand(env),
+			newServicePrincipalSecretDeleteCommand(env),
+		),
 	)
 }
 

@@ -19,6 +19,7 @@ the registry last signed in to.`,
 	},
 		newUserCreateCommand(env),
 		newUserListCommand(env),
+		newUserUpdateCommand(env),
 		newUserDeleteCommand(env),
 		newUserPasswordCommand(env),
 	)
@@ -197,4 +198,28 @@ func runUserPassword(ctx context.Context, env *Env, opts *namedUser, password *n
 		return about(host, err)
 	}
 	return opts.write(env, cred)
+}
+
+func newUserUpdateCommand(env *Env) *cobra.Command {
+	var opts managementOptions
+	var name string
+	var enabled choice
+	cmd := &cobra.Command{
+		Use:   "update --name <name> --enabled {true|false} [flags]",
+		Short: "Refuse a user from now on, or let them in again",
+		Example: examples(env, `
+Refuse a user, with all the tokens they got:
+  orlop acr user update --name ann --enabled false`),
+		Args: exactArgs(0, "the name by --name"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if name == "" || enabled.value == nil {
+				return usagef("--name and --enabled are needed")
+			}
+			return opts.manage(env, func(c *admin.Client) (any, error) { return nil, c.SetUser(cmd.Context(), name, *enabled.value) })
+		},
+	}
+	useGroups(cmd, &opts)
+	cmd.Flags().StringVarP(&name, "name", "n", "", "name to sign in with")
+	cmd.Flags().Var(&enabled, "enabled", "whether they may sign in")
+	return cmd
 }
