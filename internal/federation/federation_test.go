@@ -5,17 +5,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,94 +20,11 @@ import (
 
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/federation/issuertest"
 	"github.com/orlop/orlop/internal/meta"
 )
 
-// realIssuer is an OpenID provider: it serves a discovery document and keys, and
-// signs.
-type realIssuer struct {
-	t       *testing.T
-	srv     *httptest.Server
-	key     *rsa.PrivateKey
-	kid     string
-	fetches atomic.Int32
-	answer  atomic.Pointer[http.HandlerFunc] // in place of its own, if set
-}
-
 var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-
-const audience = "myregistry.example"
-
-func newRealIssuer(t *testing.T) *realIssuer {
-	t.Helper()
-	i := &realIssuer{t: t, kid: "first"}
-	i.key = newRSA(t)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
-		json.NewEncoder(w).Encode(map[string]any{
-			"issuer": i.srv.URL, "jwks_uri": i.srv.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"},
-		})
-	})
-	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
-		json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &i.key.PublicKey, KeyID: i.kid, Algorithm: "RS256", Use: "sig"}}})
-	})
-	i.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		i.fetches.Add(1)
-		if h := i.answer.Load(); h != nil {
-			(*h)(w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	}))
-	t.Cleanup(i.srv.Close)
-	return i
-}
-
-func newRSA(t *testing.T) *rsa.PrivateKey {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-// claims are those of a good token, changed.
-func (i *realIssuer) claims(change map[string]any) map[string]any {
-	c := map[string]any{
-		"iss": i.srv.URL, "aud": audience, "sub": "repo:example/app:ref:refs/heads/main", "repository": "example/app",
-		"ref": "refs/heads/main", "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
-	}
-	maps.Copy(c, change)
-	maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
-	return c
-}
-
-func (i *realIssuer) token(change map[string]any) string {
-	i.t.Helper()
-	payload, err := json.Marshal(i.claims(change))
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	return i.sign(jose.RS256, i.key, i.kid, payload)
-}
-
-func (i *realIssuer) sign(alg jose.SignatureAlgorithm, key any, kid string, payload []byte) string {
-	i.t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, (&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	return token
-}
 
 const config = `
 issuers:
@@ -129,18 +43,18 @@ issuers:
         principal: ann
 `
 
-func (i *realIssuer) federation() *Federation {
-	i.t.Helper()
-	c, err := parse([]byte(strings.ReplaceAll(config, "ISSUER", i.srv.URL)))
+func newFederation(t *testing.T, i *issuertest.Issuer) *Federation {
+	t.Helper()
+	c, err := parse([]byte(strings.ReplaceAll(config, "ISSUER", i.URL)))
 	if err != nil {
-		i.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return New(c, Options{Now: func() time.Time { return now }})
 }
 
 func TestRules(t *testing.T) {
-	i := newRealIssuer(t)
-	f := i.federation()
+	i := issuertest.New(t, now)
+	f := newFederation(t, i)
 	for name, c := range map[string]struct {
 		change map[string]any
 		rule   string // "": refused
@@ -156,9 +70,9 @@ func TestRules(t *testing.T) {
 		"a list and true":          {map[string]any{"sub": "ann", "repository": nil, "groups": []string{"people", "builders"}, "email_verified": true}, "ann"},
 		"one of three":             {map[string]any{"sub": "ann", "repository": nil, "groups": []string{"people"}, "email_verified": true}, ""},
 		"false":                    {map[string]any{"sub": "ann", "repository": nil, "groups": "builders", "email_verified": false}, ""},
-		"several audiences":        {map[string]any{"aud": []string{"other.example", audience}}, "main"},
+		"several audiences":        {map[string]any{"aud": []string{"other.example", issuertest.Audience}}, "main"},
 	} {
-		who, err := f.Verify(t.Context(), i.token(c.change))
+		who, err := f.Verify(t.Context(), i.Token(c.change))
 		if c.rule == "" && !errors.Is(err, authn.ErrBadCredentials) || c.rule != "" && err != nil || who.Rule != c.rule {
 			t.Errorf("%s: %+v, %v", name, who, err)
 		}
@@ -176,32 +90,32 @@ func TestRules(t *testing.T) {
 // TestHostileTokens is threat S3 for tokens of issuers: each is refused, and
 // none makes the server ask anybody but the issuer.
 func TestHostileTokens(t *testing.T) {
-	i := newRealIssuer(t)
+	i := issuertest.New(t, now)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("the token made the server ask for %s", r.URL)
 	}))
 	defer elsewhere.Close()
-	f := i.federation()
-	if _, err := f.Verify(t.Context(), i.token(nil)); err != nil {
+	f := newFederation(t, i)
+	if _, err := f.Verify(t.Context(), i.Token(nil)); err != nil {
 		t.Fatal(err)
 	}
-	good, err := json.Marshal(i.claims(nil))
+	good, err := json.Marshal(i.Claims(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
+	der, err := x509.MarshalPKIXPublicKey(&i.Key.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	other := newRSA(t)
+	other := issuertest.NewKey(t)
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	part := base64.RawURLEncoding.EncodeToString
 	withHeader := func(header string) string {
-		_, rest, _ := strings.Cut(i.token(nil), ".")
+		_, rest, _ := strings.Cut(i.Token(nil), ".")
 		return part([]byte(header)) + "." + rest
 	}
 	duplicate := bytes.Replace(good, []byte(`{"aud"`), []byte(`{"repository":"evil/app","aud"`), 1)
@@ -210,33 +124,33 @@ func TestHostileTokens(t *testing.T) {
 		"no token":                  "a.b.c",
 		"alg none":                  part([]byte(`{"alg":"none"}`)) + "." + part(good) + ".",
 		"alg None and a signature":  withHeader(`{"alg":"None","kid":"first"}`),
-		"HS256 with the public key": i.sign(jose.HS256, public, "first", good),
-		"another key, same kid":     i.sign(jose.RS256, other, "first", good),
-		"another key type":          i.sign(jose.ES256, ec, "first", good),
-		"unknown kid":               i.sign(jose.RS256, other, "second", good),
+		"HS256 with the public key": issuertest.Sign(t, jose.HS256, public, "first", good),
+		"another key, same kid":     issuertest.Sign(t, jose.RS256, other, "first", good),
+		"another key type":          issuertest.Sign(t, jose.ES256, ec, "first", good),
+		"unknown kid":               issuertest.Sign(t, jose.RS256, other, "second", good),
 		"kid is a path":             withHeader(`{"alg":"RS256","kid":"../../etc/passwd"}`),
 		"jku":                       withHeader(`{"alg":"RS256","jku":"` + elsewhere.URL + `"}`),
 		"x5u":                       withHeader(`{"alg":"RS256","kid":"first","x5u":"` + elsewhere.URL + `"}`),
 		"crit":                      withHeader(`{"alg":"RS256","kid":"first","crit":["exp"],"exp":1}`),
-		"wrong issuer":              i.token(map[string]any{"iss": elsewhere.URL}),
-		"issuer with a slash":       i.token(map[string]any{"iss": i.srv.URL + "/"}),
-		"no issuer":                 i.token(map[string]any{"iss": nil}),
-		"wrong audience":            i.token(map[string]any{"aud": "other.example"}),
-		"no audience":               i.token(map[string]any{"aud": nil}),
-		"expired":                   i.token(map[string]any{"exp": now.Add(-2 * time.Minute).Unix()}),
-		"no expiry":                 i.token(map[string]any{"exp": nil}),
-		"expiry is text":            i.token(map[string]any{"exp": "9999999999"}),
-		"expiry is null":            i.token(map[string]any{"exp": json.RawMessage("null")}),
-		"not yet":                   i.token(map[string]any{"nbf": now.Add(2 * time.Minute).Unix()}),
-		"issued in the future":      i.token(map[string]any{"iat": now.Add(time.Hour).Unix()}),
-		"no subject":                i.token(map[string]any{"sub": nil}),
-		"long subject":              i.token(map[string]any{"sub": strings.Repeat("x", maxSubject+1)}),
-		"a claim twice":             i.sign(jose.RS256, i.key, "first", duplicate),
-		"no object":                 i.sign(jose.RS256, i.key, "first", []byte(`["x"]`)),
-		"edited claims":             strings.Replace(i.token(nil), part(good)[:20], part(duplicate)[:20], 1),
+		"wrong issuer":              i.Token(map[string]any{"iss": elsewhere.URL}),
+		"issuer with a slash":       i.Token(map[string]any{"iss": i.URL + "/"}),
+		"no issuer":                 i.Token(map[string]any{"iss": nil}),
+		"wrong audience":            i.Token(map[string]any{"aud": "other.example"}),
+		"no audience":               i.Token(map[string]any{"aud": nil}),
+		"expired":                   i.Token(map[string]any{"exp": now.Add(-2 * time.Minute).Unix()}),
+		"no expiry":                 i.Token(map[string]any{"exp": nil}),
+		"expiry is text":            i.Token(map[string]any{"exp": "9999999999"}),
+		"expiry is null":            i.Token(map[string]any{"exp": json.RawMessage("null")}),
+		"not yet":                   i.Token(map[string]any{"nbf": now.Add(2 * time.Minute).Unix()}),
+		"issued in the future":      i.Token(map[string]any{"iat": now.Add(time.Hour).Unix()}),
+		"no subject":                i.Token(map[string]any{"sub": nil}),
+		"long subject":              i.Token(map[string]any{"sub": strings.Repeat("x", maxSubject+1)}),
+		"a claim twice":             issuertest.Sign(t, jose.RS256, i.Key, "first", duplicate),
+		"no object":                 issuertest.Sign(t, jose.RS256, i.Key, "first", []byte(`["x"]`)),
+		"edited claims":             strings.Replace(i.Token(nil), part(good)[:20], part(duplicate)[:20], 1),
 		"JSON form":                 `{"payload":"` + part(good) + `","signatures":[]}`,
-		"four parts":                i.token(nil) + ".x",
-		"a blank":                   " " + i.token(nil),
+		"four parts":                i.Token(nil) + ".x",
+		"a blank":                   " " + i.Token(nil),
 	} {
 		if who, err := f.Verify(t.Context(), token); !errors.Is(err, authn.ErrBadCredentials) || who.Rule != "" {
 			t.Errorf("%s: %+v, %v", name, who, err)
@@ -245,13 +159,13 @@ func TestHostileTokens(t *testing.T) {
 }
 
 func TestSkew(t *testing.T) {
-	i := newRealIssuer(t)
-	f := i.federation()
+	i := issuertest.New(t, now)
+	f := newFederation(t, i)
 	for name, change := range map[string]map[string]any{
 		"expired half a minute ago": {"exp": now.Add(-30 * time.Second).Unix()},
 		"good in half a minute":     {"nbf": now.Add(30 * time.Second).Unix(), "iat": now.Add(30 * time.Second).Unix()},
 	} {
-		if _, err := f.Verify(t.Context(), i.token(change)); err != nil {
+		if _, err := f.Verify(t.Context(), i.Token(change)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -260,31 +174,31 @@ func TestSkew(t *testing.T) {
 // TestKeysAreCached: good tokens cost no request, and those with unknown keys
 // only a few.
 func TestKeysAreCached(t *testing.T) {
-	i := newRealIssuer(t)
-	f := i.federation()
+	i := issuertest.New(t, now)
+	f := newFederation(t, i)
 	for range 50 {
-		if _, err := f.Verify(t.Context(), i.token(nil)); err != nil {
+		if _, err := f.Verify(t.Context(), i.Token(nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := i.fetches.Load(); n != 2 {
+	if n := i.Requests.Load(); n != 2 {
 		t.Errorf("50 tokens cost %d requests", n)
 	}
-	i.key, i.kid = newRSA(t), "second" // as issuers do from time to time
-	if _, err := f.Verify(t.Context(), i.token(nil)); err != nil {
+	i.Key, i.KeyID = issuertest.NewKey(t), "second" // as issuers do from time to time
+	if _, err := f.Verify(t.Context(), i.Token(nil)); err != nil {
 		t.Errorf("after a change of keys: %v", err)
 	}
-	other := newRSA(t)
-	payload, err := json.Marshal(i.claims(nil))
+	other := issuertest.NewKey(t)
+	payload, err := json.Marshal(i.Claims(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 50 {
-		if _, err := f.Verify(t.Context(), i.sign(jose.RS256, other, "third", payload)); !errors.Is(err, authn.ErrBadCredentials) {
+		if _, err := f.Verify(t.Context(), issuertest.Sign(t, jose.RS256, other, "third", payload)); !errors.Is(err, authn.ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
-	if n := i.fetches.Load(); n > fetchBurst+1 {
+	if n := i.Requests.Load(); n > fetchBurst+1 {
 		t.Errorf("tokens with unknown keys cost %d requests", n)
 	}
 }
@@ -293,9 +207,11 @@ func TestKeysAreCached(t *testing.T) {
 // told apart from a bad token.
 func TestIssuerFails(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
-		"error":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
-		"no JSON":  func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		},
+		"error":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"no JSON": func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) },
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
 			for {
 				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
@@ -308,14 +224,14 @@ func TestIssuerFails(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			i := newRealIssuer(t)
-			f := i.federation()
-			token := i.token(nil)
-			i.answer.Store(&answer)
+			i := issuertest.New(t, now)
+			f := newFederation(t, i)
+			token := i.Token(nil)
+			i.Answer.Store(&answer)
 			if _, err := f.Verify(t.Context(), token); !errors.Is(err, authn.ErrIssuerUnavailable) {
 				t.Errorf("%v", err)
 			}
-			i.answer.Store(nil)
+			i.Answer.Store(nil)
 			if _, err := f.Verify(t.Context(), token); err != nil {
 				t.Errorf("when it is well again: %v", err)
 			}
@@ -337,9 +253,9 @@ func TestLoopback(t *testing.T) {
 	if err := checkAddress("127.0.0.1:80", true); err != nil {
 		t.Error(err)
 	}
-	i := newRealIssuer(t)
-	f := New(&Config{Issuers: []Issuer{{Issuer: i.srv.URL, Audience: audience}}}, Options{Now: func() time.Time { return now }})
-	if _, err := f.Verify(t.Context(), i.token(nil)); !errors.Is(err, authn.ErrIssuerUnavailable) || i.fetches.Load() != 0 {
-		t.Errorf("%v, %d requests", err, i.fetches.Load())
+	i := issuertest.New(t, now)
+	f := New(&Config{Issuers: []Issuer{{Issuer: i.URL, Audience: issuertest.Audience}}}, Options{Now: func() time.Time { return now }})
+	if _, err := f.Verify(t.Context(), i.Token(nil)); !errors.Is(err, authn.ErrIssuerUnavailable) || i.Requests.Load() != 0 {
+		t.Errorf("%v, %d requests", err, i.Requests.Load())
 	}
 }

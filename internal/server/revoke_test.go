@@ -19,6 +19,8 @@ import (
 
 const reg = meta.DefaultRegistry
 
+var pullOwn = meta.RoleAssignment{Role: "AcrPull", Prefix: "own/*"}
+
 // account is somebody who may pull own/app, with all that was got with the
 // password.
 type account struct {
@@ -91,7 +93,7 @@ func (a *account) post(path, form string) map[string]string {
 // TestRevoke is threat S9: whatever takes a right away counts at the next
 // request, for every credential that was got before.
 func TestRevoke(t *testing.T) {
-	pull := []meta.RoleAssignment{{Role: "AcrPull", Prefix: "own/*"}}
+	pull := []meta.RoleAssignment{pullOwn}
 	user := func(ctx context.Context, a *authn.Authenticator) (string, string, error) {
 		_, secret, err := a.CreateUser(ctx, reg, "ann", "", pull)
 		return "ann", secret, err
