@@ -183,26 +183,35 @@ func cancelUpload(s *shelf) func() *response {
 // the lock is in its way, and goes through if not. A route that changes
 // something and has no row fails.
 func TestLocks(t *testing.T) {
-	c := newEnv(t).admin()
-	n := 0
-	for _, row := range lockRows() {
-		for _, what := range lockables {
-			for l, name := range lockNames {
-				n++
-				s := newShelf(t, c, fmt.Sprintf("r%d", n))
-				try := row.prepare(s)
-				s.lock(what, l)
-				status := row.status
-				if slices.Contains(strings.Fields(row.locks), what+"."+name) {
-					status = http.StatusMethodNotAllowed
-				}
-				res := try()
-				if res.StatusCode != status {
-					t.Errorf("%s, locked %s.%s: status %d, want %d: %s", row.name, what, name, res.StatusCode, status, res.body)
-				}
-				if status == http.StatusMethodNotAllowed && row.method != "HEAD" {
-					res.wantCode(status, orlop.CodeDisallowed)
-				}
+	e := newEnv(t)
+	admin := e.admin()
+	for i, row := range lockRows() {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			own := *e
+			own.t = t
+			row.check(t, &client{e: &own, name: admin.name, auth: admin.auth}, fmt.Sprintf("r%d", i))
+		})
+	}
+}
+
+// check tries a row under each lock, each time in a new repository.
+func (row *lockRow) check(t *testing.T, c *client, prefix string) {
+	for _, what := range lockables {
+		for l, name := range lockNames {
+			s := newShelf(t, c, prefix+"/"+what+"/"+name)
+			try := row.prepare(s)
+			s.lock(what, l)
+			status := row.status
+			if slices.Contains(strings.Fields(row.locks), what+"."+name) {
+				status = http.StatusMethodNotAllowed
+			}
+			res := try()
+			if res.StatusCode != status {
+				t.Errorf("locked %s.%s: status %d, want %d: %s", what, name, res.StatusCode, status, res.body)
+			}
+			if status == http.StatusMethodNotAllowed && row.method != "HEAD" {
+				res.wantCode(status, orlop.CodeDisallowed)
 			}
 		}
 	}
