@@ -44,6 +44,19 @@ func useGroups(cmd *cobra.Command, groups ...flagGroup) {
 	}
 }
 
+// labelEnds says in the help of the flags of two ends which of them each is
+// about; it is called after useGroups.
+func labelEnds(cmd *cobra.Command, from, to string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		switch {
+		case strings.HasPrefix(f.Name, "from-"):
+			f.Usage = from + ": " + f.Usage
+		case strings.HasPrefix(f.Name, "to-"):
+			f.Usage = to + ": " + f.Usage
+		}
+	})
+}
+
 // requireFlag demands a flag; it is called after useGroups.
 func requireFlag(cmd *cobra.Command, name string) {
 	next := cmd.PreRunE

@@ -98,6 +98,7 @@ Copy again what a destination only seems to have whole:
 	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.platformsOptions,
 		&opts.concurrencyOptions, &opts.baseResolveOptions, &opts.from.targetOptions, &opts.from.distribution,
 		&opts.to.targetOptions, &opts.to.distribution)
+	labelEnds(cmd, "source", "destination")
 	fs := cmd.Flags()
 	fs.BoolVarP(&opts.recursive, "recursive", "r", false, "also copy what refers to the artifact, and what refers to that")
 	fs.BoolVar(&opts.force, "force", false, "send manifests even if the destination has them, and look for all blobs")

@@ -53,6 +53,7 @@ Print the names of the files that are new:
 	opts.from.prefix, opts.to.prefix = "from-", "to-"
 	opts.ends = []*remoteOptions{&opts.from.remoteOptions, &opts.to.remoteOptions}
 	useGroups(cmd, &opts.commonOptions, &opts.formatOptions, &opts.platformOptions, &opts.baseResolveOptions, &opts.from, &opts.to)
+	labelEnds(cmd, "first", "second")
 	cmd.Flags().BoolVar(&opts.exitCode, "exit-code", false, "exit with 1 if the artifacts differ")
 	return cmd
 }
