@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -199,8 +200,12 @@ func TestPages(t *testing.T) {
 	for i := range 5 {
 		e.push("a", fmt.Sprintf("t%d", i))
 	}
+	many := e.push("b/c", "t0", "t1", "t2", "t3", "t4")
+	e.push("b/c", "other")
 	do := e.as("Owner")
 	for _, path := range []string{
+		"/acr/v1/b%2Fc/_tags?n=2&digest=" + many.String(), "/acr/v1/b%2Fc/_tags?n=2&orderby=timedesc&digest=" + url.QueryEscape(many.String()),
+		"/acr/v1/a/_tags?n=2&orderby=none", "/acr/v1/a/_tags?orderby=&n=2&last=",
 		"/acr/v1/a/_tags?n=2", "/acr/v1/a/_tags?n=2&orderby=timedesc", "/acr/v1/a/_tags?n=1&orderby=timeasc",
 		"/acr/v1/a/_manifests?n=2", "/acr/v1/a/_manifests?n=3&orderby=timedesc",
 	} {
@@ -222,6 +227,12 @@ func TestPages(t *testing.T) {
 			next, _ = strings.CutSuffix(strings.TrimPrefix(h.Get("Link"), "<"), `>; rel="next"`)
 			if next == path {
 				t.Fatalf("%s goes on with itself", path)
+			}
+			_, query, _ := strings.Cut(next, "?")
+			for item := range strings.SplitSeq(query, "&") { // the Azure CLI takes it apart so
+				if next != "" && (!strings.Contains(item, "=") || strings.Contains(item, "+")) {
+					t.Errorf("Link of %s: %s", path, next)
+				}
 			}
 		}
 		if len(seen) != 5 {

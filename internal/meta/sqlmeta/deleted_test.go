@@ -172,7 +172,9 @@ func TestListsUseTheirIndexes(t *testing.T) {
 	for query, want := range map[string]string{
 		`SELECT name FROM repositories WHERE registry_id = 1 AND name > 'a' AND locks & 8 = 0 ORDER BY name LIMIT 10`: "USING COVERING INDEX repositories_listed",
 		`SELECT id FROM manifests WHERE repo_id = 1 AND locks & 3 <> 0`:                                               "USING COVERING INDEX manifests_locked",
-		`SELECT manifest_id FROM tags WHERE repo_id = 1 AND locks & 3 <> 0`:                                           "USING COVERING INDEX tags_locked",
+		`SELECT t.name FROM tags t WHERE t.repo_id = 1 AND t.locks & 8 = 0 AND t.name > 'a'
+			AND t.manifest_id = (SELECT id FROM manifests WHERE repo_id = 1 AND digest = x'00') ORDER BY t.name LIMIT 10`: "USING INDEX tags_manifest (manifest_id=? AND repo_id=? AND name>?)",
+		`SELECT manifest_id FROM tags WHERE repo_id = 1 AND locks & 3 <> 0`: "USING COVERING INDEX tags_locked",
 	} {
 		var id, parent, unused int
 		var plan string

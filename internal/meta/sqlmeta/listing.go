@@ -112,7 +112,7 @@ func (db *DB) TagInfos(ctx context.Context, registry int64, repo string, q meta.
 			return nil, err
 		}
 		args = append(args, dgst)
-		query += fmt.Sprintf(` AND m.digest = $%d`, len(args))
+		query += fmt.Sprintf(` AND t.manifest_id = (SELECT id FROM manifests WHERE repo_id = $1 AND digest = $%d)`, len(args))
 	}
 	column, order, past := ordering(q.Order, "t.updated", "t.name")
 	if q.After != "" {
