@@ -36,6 +36,7 @@ func (o *loginOptions) exchange(ctx context.Context, env *Env, host string) (aut
 	if err != nil {
 		return auth.Credential{}, exchangeFailure(host, err)
 	}
+	o.identityToken = refresh // counts as given, so that what is stored does not
 	return auth.Credential{RefreshToken: refresh}, nil
 }
 
