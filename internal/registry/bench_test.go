@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -20,7 +21,7 @@ import (
 func openDisk(tb testing.TB) *Registry {
 	tb.Helper()
 	dir := tb.TempDir()
-	db, err := sqlmeta.Open(tb.Context(), filepath.Join(dir, "meta.db"), sqlmeta.Options{})
+	db, err := sqlmeta.Open(tb.Context(), filepath.Join(dir, "meta.db"), sqlmeta.Options{KeepDeleted: time.Hour})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -208,3 +208,50 @@ func TestLockOfAbsent(t *testing.T) {
 		}
 	}
 }
+
+// TestLockedImageStays locks an image while others delete it in every way and
+// push it again: once the lock is acknowledged, it is there and stays.
+func TestLockedImageStays(t *testing.T) {
+	r := openDisk(t)
+	image := twoImages(t, r)[0]
+	d := image.Descriptor.Digest
+	ctx := context.Background()
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for _, remove := range []func() error{
+		func() error { return r.DeleteManifest(ctx, "a", d) },
+		func() error { _, err := r.DeleteRepository(ctx, "a"); return err },
+		func() error { return r.DeleteTag(ctx, "a", "v1") },
+	} {
+		wg.Go(func() {
+			for !stop.Load() {
+				err := errors.Join(remove(), r.Restore(ctx, "a", d, "v1", true))
+				switch {
+				case err == nil, errors.Is(err, orlop.ErrDisallowed), errors.Is(err, orlop.ErrManifestUnknown), errors.Is(err, orlop.ErrNameUnknown):
+				default:
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for { // it may be away
+		_, err := r.LockManifest(ctx, "a", d, meta.LockChange{Set: meta.NoDelete})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, orlop.ErrManifestUnknown) && !errors.Is(err, orlop.ErrNameUnknown) {
+			t.Fatal(err)
+		}
+	}
+	for range 200 {
+		if _, err := r.Manifest(ctx, "a", string(d)); err != nil {
+			t.Errorf("the locked image: %v", err)
+			break
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+	if info, err := r.ManifestInfo(ctx, "a", d); err != nil || info.Locks != meta.NoDelete {
+		t.Errorf("in the end: %+v, %v", info, err)
+	}
+}
