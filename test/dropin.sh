@@ -126,6 +126,8 @@ oras repo tags $REG/$R-copy
 oras repo tags $REG/$R-restored
 ! oras restore $REG/$R-restored --input absent
 oras push --oci-layout layout:1,2 artifact.txt folder/other.txt -a $C
+oras push --oci-layout layout:1,2 artifact.txt folder/other.txt -a $C
+oras push $REG/$R:2,b,c artifact.txt folder/other.txt:text/plain -a $C -a key=value --artifact-type application/x-mine
 oras repo tags --oci-layout layout
 oras resolve --oci-layout layout:1
 oras tag --oci-layout layout:1 3

@@ -162,7 +162,8 @@ func push(
 		p.Note("Uploading", "empty artifact")
 	}
 	o.Concurrency = c.concurrency
-	o.Progress = uploads(p, src, m.Descriptor, len(o.Tags) > 0)
+	// Of a registry ORAS asks for the tag before, and says nothing of the manifest.
+	o.Progress = uploads(p, src, m.Descriptor, t.kind == kindRegistry && len(o.Tags) > 0)
 	_, err = orlop.Copy(ctx, t.Registry, t.repo, src, "", string(m.Descriptor.Digest), o)
 	return m, err
 }
@@ -197,8 +198,9 @@ func pushFailure(t *target, err error) error {
 	return t.about(err)
 }
 
-// uploads shows the events of a push in the lines of ORAS.
-func uploads(p *output.Progress, src *files.Source, root orlop.Descriptor, tagged bool) func(orlop.Event) {
+// uploads shows the events of a push in the lines of ORAS. quietRoot leaves out
+// that the manifest is there.
+func uploads(p *output.Progress, src *files.Source, root orlop.Descriptor, quietRoot bool) func(orlop.Event) {
 	moved := newTransfers(p, "Uploading", "Uploaded")
 	same := byDigest(src.Layers())
 	return func(e orlop.Event) {
@@ -206,7 +208,15 @@ func uploads(p *output.Progress, src *files.Source, root orlop.Descriptor, tagge
 		switch {
 		case e.Kind == orlop.Exists && src.Sent(d.Digest): // while it was packed
 			p.Start("Uploading", d).Done("Uploaded")
-		case e.Kind == orlop.Exists && d.Digest == root.Digest && tagged: // the tag is what is new
+		case e.Kind == orlop.Exists && d.Digest == root.Digest: // what is below it is not looked at
+			for _, layer := range src.Layers() {
+				if src.Sent(layer.Digest) {
+					p.Start("Uploading", layer).Done("Uploaded")
+				}
+			}
+			if !quietRoot {
+				moved.event(e)
+			}
 		default:
 			moved.event(e)
 		}
