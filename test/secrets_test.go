@@ -89,6 +89,30 @@ func TestNoSecretInTheLog(t *testing.T) {
 	s.DoAs(t, principal.AppID, principal.Password, http.MethodGet, "/v2/secret/scan/tags/list", nil)
 	s.DoAs(t, principal.AppID, principal.Password, http.MethodPost, "/v2/secret/scan/blobs/uploads/", nil) // denied
 
+	// A registry token, the admin user, and the exchange.
+	manage := func(method, path, body string) []byte {
+		t.Helper()
+		resp, answer := s.Do(t, method, "/api/v1/"+path, strings.NewReader(body), "Content-Type", "application/json")
+		if resp.StatusCode/100 != 2 {
+			t.Errorf("%s %s: %d %s", method, path, resp.StatusCode, answer)
+		}
+		return answer
+	}
+	manage(http.MethodPost, "tokens", `{"name":"robot","scopeMap":"_repositories_pull"}`)
+	var generated admin.TokenCredentials
+	if err := json.Unmarshal(manage(http.MethodPost, "tokens/robot/credentials", `{"name":"password1"}`), &generated); err != nil {
+		t.Fatal(err)
+	}
+	var shared admin.AdminUser
+	if err := json.Unmarshal(manage(http.MethodPatch, "admin-user", `{"enabled":true}`), &shared); err != nil {
+		t.Fatal(err)
+	}
+	s.DoAs(t, "robot", generated.Passwords[0].Value, http.MethodGet, "/v2/secret/scan/tags/list", nil)
+	s.DoAs(t, shared.Username, shared.Passwords[0].Value, http.MethodGet, "/v2/secret/scan/tags/list", nil)
+	s.DoAs(t, "", "", http.MethodPost, "/oauth2/exchange", strings.NewReader("grant_type=access_token&access_token=wrong-token-7.x.y"),
+		"Content-Type", "application/x-www-form-urlencoded")
+	secrets = append(secrets, generated.Passwords[0].Value, shared.Passwords[0].Value, shared.Passwords[1].Value)
+
 	secrets = append(secrets, principal.Password, "wrong-password", "broken-token", "wrong-token")
 	s.Stop()
 	if !strings.Contains(log.String(), "/v2/secret/scan/tags/list") {

@@ -134,5 +134,5 @@ func BenchmarkGoodClientInFlood(b *testing.B) {
 	statuses := wait()
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
-	b.ReportMetric(float64((statuses[401]+statuses[429])), "refused")
+	b.ReportMetric(float64((statuses[401] + statuses[429])), "refused")
 }
