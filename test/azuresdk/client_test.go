@@ -75,6 +75,15 @@ func TestManifests(t *testing.T) {
 	}
 }
 
+// lock keeps a tag from being changed and removed.
+func lock(t *testing.T, c *azcontainerregistry.Client, repo, tag string) *azcontainerregistry.TagWriteableProperties {
+	t.Helper()
+	p := must(c.UpdateTagProperties(t.Context(), repo, tag, &azcontainerregistry.ClientUpdateTagPropertiesOptions{
+		Value: &azcontainerregistry.TagWriteableProperties{CanWrite: to.Ptr(false), CanDelete: to.Ptr(false)},
+	}))(t)
+	return p.Tag.ChangeableAttributes
+}
+
 func TestTags(t *testing.T) {
 	const repo = "tags/of/the-sdk"
 	a := newApplication(t, "Contributor")
@@ -85,11 +94,8 @@ func TestTags(t *testing.T) {
 	if *p.Tag.Name != "1.0" || *p.Tag.Digest != digest || *p.RepositoryName != repo || p.Tag.LastUpdatedOn.IsZero() {
 		t.Errorf("%+v", p.Tag)
 	}
-	locked := must(c.UpdateTagProperties(ctx, repo, "1.0", &azcontainerregistry.ClientUpdateTagPropertiesOptions{
-		Value: &azcontainerregistry.TagWriteableProperties{CanWrite: to.Ptr(false), CanDelete: to.Ptr(false)},
-	}))(t)
-	if *locked.Tag.ChangeableAttributes.CanWrite || *locked.Tag.ChangeableAttributes.CanDelete {
-		t.Errorf("%+v", locked.Tag.ChangeableAttributes)
+	if locked := lock(t, c, repo, "1.0"); *locked.CanWrite || *locked.CanDelete || !*locked.CanRead {
+		t.Errorf("%+v", locked)
 	}
 	if _, err := c.DeleteTag(ctx, repo, "1.0", nil); status(err) != http.StatusMethodNotAllowed {
 		t.Errorf("delete a locked tag: %v", err)
