@@ -11,7 +11,7 @@ fi
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/azure_lib.sh"
 command -v az >/dev/null || { echo "skipped: az is not installed" >&2; [ "${CI:-}" != true ]; exit; }
-azure_hosts
+azure_hosts localhost myregistry.azurecr.localtest
 cd "$work"
 
 export ORLOPD_ADMIN_PASSWORD=tutorial-admin-password
@@ -30,13 +30,15 @@ SP_PASSWD=$(python3 -c 'import json; print(json.load(open("ci.json"))["password"
 echo "== az and orlop sign in as the same service principal"
 orlopd azure-setup >setup.sh
 . ./setup.sh
+tenant=$(sed -n 's/.*az login .*--tenant //p' setup.sh)
+az login --service-principal --username "$SP_APP_ID" --password "$SP_PASSWD" --tenant "$tenant" >/dev/null
 echo "$SP_PASSWD" | orlop acr login --name myregistry --username "$SP_APP_ID" --password-stdin
 
 # Two repositories alike: what changes something is done by az in the one and by
 # orlop in the other.
 echo "Here is an artifact!" >artifact.txt
 echo '{"seen": true}' >scan.json
-for repo in twins/az twins/orlop; do
+for repo in twins/az twins/us; do
   orlop push $host/$repo:1.0,stable artifact.txt:application/vnd.unknown.layer.v1+txt --reproducible --annotation "note=a: b" >/dev/null
   orlop attach --artifact-type application/vnd.example.scan $host/$repo:1.0 scan.json >/dev/null
   orlop push $host/$repo:2.0 artifact.txt --reproducible --artifact-type application/vnd.example.other >/dev/null

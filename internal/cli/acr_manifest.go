@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,20 @@ by --registry and --name, or by one argument:
 		newACRManifestListDeletedCommand(env),
 		newACRManifestListDeletedTagsCommand(env),
 		newACRManifestRestoreCommand(env),
+		newACRManifestMetadataCommand(env),
 	)
+}
+
+// newACRManifestMetadataCommand is the former name of three commands, which az
+// still takes.
+func newACRManifestMetadataCommand(env *Env) *cobra.Command {
+	commands := []*cobra.Command{
+		newACRManifestShowMetadataCommand(env), newACRManifestListMetadataCommand(env), newACRManifestUpdateMetadataCommand(env),
+	}
+	for _, cmd := range commands {
+		cmd.Use, cmd.Hidden = strings.Replace(cmd.Use, "-metadata", "", 1), true
+	}
+	return newGroup(&cobra.Command{Use: "metadata [command]", Hidden: true}, commands...)
 }
 
 // fieldsTable makes a table of certain fields of objects. A field that is not
