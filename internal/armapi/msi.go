@@ -60,7 +60,7 @@ func (a *API) identityToken(w http.ResponseWriter, r *http.Request, p place) (*i
 	if err != nil {
 		return nil, err
 	}
-	token, expires, err := a.o.Authn.IssueManagementToken(r.Context(), s, audience)
+	token, expires, err := a.issue(w, r, p, s, audience)
 	if err != nil {
 		return nil, err
 	}

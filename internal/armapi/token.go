@@ -59,6 +59,14 @@ func (a *API) clientCredentials(w http.ResponseWriter, r *http.Request, p place)
 	if err != nil {
 		return "", time.Time{}, err
 	}
+	return a.issue(w, r, p, s, audience)
+}
+
+// issue gives a token, which counts against the limits of tokens.
+func (a *API) issue(w http.ResponseWriter, r *http.Request, p place, s *authn.Session, audience string) (string, time.Time, error) {
+	if err := a.o.Gate.CountToken(w, p.Registry, s.Identity.ID); err != nil {
+		return "", time.Time{}, err
+	}
 	return a.o.Authn.IssueManagementToken(r.Context(), s, audience)
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/gate"
 	"github.com/orlop/orlop/internal/meta"
 )
 
@@ -184,5 +185,22 @@ func TestBasicSecretsMayBeEscaped(t *testing.T) {
 		if got := unescape(in); got != want {
 			t.Errorf("%q: %q", in, got)
 		}
+	}
+}
+
+// TestRateLimit: tokens of the directory count like those of the registry.
+func TestRateLimit(t *testing.T) {
+	e := newEnv(t, nil)
+	e.o.Gate = gate.New(gate.Options{Authn: e.ident, Limits: gate.Limits{OAuth: gate.Limit{Registry: 2}}})
+	id, secret := e.application(authz.Reader, "")
+	var last int
+	for range 10 {
+		w, _ := e.postForm("/adfs/oauth2/token", form(id, secret))
+		if last = w.Code; last == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("%d", last)
 	}
 }
