@@ -1,7 +1,7 @@
 // Package smallblobs is the format in which many small blobs move in one
 // request: an extension of the distribution API that orlopd serves and package
 // remote uses where a registry says that it has it. See
-// docs/design/0007-small-blobs-together.md.
+// the comment of writeBlobs in package distapi for what the registry promises.
 //
 // Blobs are sent one behind the other as frames, each a line of digest and size
 // and then the content:
