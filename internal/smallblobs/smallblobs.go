@@ -1,7 +1,6 @@
 // Package smallblobs is the format in which many small blobs move in one
-// request: an extension of the distribution API that orlopd serves and package
-// remote uses where a registry says that it has it. See
-// the comment of writeBlobs in package distapi for what the registry promises.
+// request: an extension of the distribution API that orlopd serves. Package
+// distapi reads and writes it; a client finds by Header whether it is there.
 //
 // Blobs are sent one behind the other as frames, each a line of digest and size
 // and then the content:
