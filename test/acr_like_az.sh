@@ -40,7 +40,7 @@ echo "Here is an artifact!" >artifact.txt
 echo '{"seen": true}' >scan.json
 for repo in twins/az twins/us; do
   orlop push $host/$repo:1.0,stable artifact.txt:application/vnd.unknown.layer.v1+txt --reproducible --annotation "note=a: b" >/dev/null
-  orlop attach --artifact-type application/vnd.example.scan $host/$repo:1.0 scan.json >/dev/null
+  orlop attach --artifact-type application/vnd.example.scan --annotation org.opencontainers.image.created=2026-01-01T00:00:00Z $host/$repo:1.0 scan.json >/dev/null
   orlop push $host/$repo:2.0 artifact.txt --reproducible --artifact-type application/vnd.example.other >/dev/null
   orlop manifest index create $host/$repo:index 1.0 2.0 >/dev/null
 done

@@ -43,7 +43,7 @@ func newACRManifestMetadataCommand(env *Env) *cobra.Command {
 	for _, cmd := range commands {
 		cmd.Use, cmd.Hidden = strings.Replace(cmd.Use, "-metadata", "", 1), true
 	}
-	return newGroup(&cobra.Command{Use: "metadata [command]", Hidden: true}, commands...)
+	return newGroup(&cobra.Command{Use: "metadata [command]", Short: "The former names of the metadata commands", Hidden: true}, commands...)
 }
 
 // fieldsTable makes a table of certain fields of objects. A field that is not
