@@ -2,15 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/cli/output"
-	"github.com/orlop/orlop/remote"
 	"github.com/orlop/orlop/remote/auth"
 )
 
@@ -91,26 +90,17 @@ func (h *healthCheck) name(ctx context.Context) (string, error) {
 	return fmt.Sprintf("DNS lookup to %s at IP %s", name, addresses[0]), nil
 }
 
-// challenge asks as nobody: a registry answers with a challenge, or with yes if
-// anyone may come in.
+// challenge asks as nobody: a registry refuses and says where tokens are to be
+// had, or says yes if anyone may come in.
 func (h *healthCheck) challenge(ctx context.Context) (string, error) {
 	reg, err := h.opts.remoteOptions.open(h.env, &h.opts.commonOptions, h.host, auth.Static(auth.Credential{}))
 	if err != nil {
 		return "", err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/v2/", nil)
-	if err != nil {
+	if err := reg.Ping(ctx); err != nil && !errors.Is(err, orlop.ErrUnauthorized) {
 		return "", err
 	}
-	resp, err := reg.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	if !slices.Contains([]int{http.StatusOK, http.StatusUnauthorized}, resp.StatusCode) {
-		return "", remote.ResponseError(resp)
-	}
-	return fmt.Sprintf("Challenge endpoint %s", resp.Request.URL), nil
+	return fmt.Sprintf("Challenge endpoint %s/v2/", h.host), nil
 }
 
 func (h *healthCheck) token(ctx context.Context) (string, error) {

@@ -43,7 +43,7 @@ func runACRManifestDelete(ctx context.Context, env *Env, opts *acrManifestDelete
 	im := opts.image
 	dgst, err := reg.digest(ctx, im)
 	if err != nil {
-		return acrFailure(env, reg, im.String(), err)
+		return reg.about(im.String(), err)
 	}
 	if !opts.yes {
 		question := fmt.Sprintf("Are you sure you want to delete the artifact '%s' and all manifests that refer to it?", dgst)
@@ -52,5 +52,5 @@ func runACRManifestDelete(ctx context.Context, env *Env, opts *acrManifestDelete
 		}
 	}
 	ctx = auth.WithScopes(ctx, reg.Host(), auth.Scope(im.repo, "delete"))
-	return acrFailure(env, reg, im.String(), reg.DeleteManifest(ctx, im.repo, dgst))
+	return reg.about(im.String(), reg.DeleteManifest(ctx, im.repo, dgst))
 }

@@ -50,11 +50,11 @@ func runACRManifestList(ctx context.Context, env *Env, opts *acrManifestListOpti
 	ctx = auth.WithScopes(ctx, reg.Host(), auth.Scope(repo, "pull", "metadata_read"))
 	list, err := reg.manifests(ctx, repo, opts.listOptions)
 	if err != nil {
-		return about(reg.Host()+"/"+repo, err)
+		return reg.about(repo, err)
 	}
 	manifests, err := reg.fetchAll(ctx, repo, list)
 	if err != nil {
-		return about(reg.Host()+"/"+repo, err)
+		return reg.about(repo, err)
 	}
 	return opts.write(env, manifests)
 }

@@ -35,7 +35,7 @@ func runACRManifestListDeleted(ctx context.Context, env *Env, opts *artifactOpti
 		path: deletedPath(repo, "/_manifests"), key: "manifests", scope: auth.Scope(repo, "deleted_read"),
 	})
 	if err != nil {
-		return about(reg.Host()+"/"+repo, noSoftDelete(err))
+		return reg.about(repo, noSoftDelete(err))
 	}
 	return opts.write(env, list)
 }

@@ -36,7 +36,7 @@ func runACRManifestListDeletedTags(ctx context.Context, env *Env, opts *artifact
 	}
 	list, err := reg.deletedTags(ctx, opts.image)
 	if err != nil {
-		return about(reg.Host()+"/"+opts.image.repo, noSoftDelete(err))
+		return reg.about(opts.image.repo, noSoftDelete(err))
 	}
 	return opts.write(env, list)
 }

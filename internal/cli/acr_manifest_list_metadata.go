@@ -33,7 +33,7 @@ func runACRManifestListMetadata(ctx context.Context, env *Env, opts *acrManifest
 	}
 	list, err := reg.manifests(ctx, opts.image.repo, opts.listOptions)
 	if err != nil {
-		return about(reg.Host()+"/"+opts.image.repo, err)
+		return reg.about(opts.image.repo, err)
 	}
 	return opts.write(env, list)
 }

@@ -54,7 +54,7 @@ func runACRReferrers(ctx context.Context, env *Env, opts *acrReferrersOptions, a
 	im := opts.image
 	dgst, err := reg.digest(ctx, im)
 	if err != nil {
-		return acrFailure(env, reg, im.String(), err)
+		return reg.about(im.String(), err)
 	}
 	l := referrersList{reg: reg, repo: im.repo, all: []orlop.Descriptor{}}
 	err = l.add(ctx, dgst, opts.artifactType)
@@ -62,7 +62,7 @@ func runACRReferrers(ctx context.Context, env *Env, opts *acrReferrersOptions, a
 		err = l.add(ctx, l.all[i].Digest, "")
 	}
 	if err != nil {
-		return acrFailure(env, reg, im.String(), err)
+		return reg.about(im.String(), err)
 	}
 	return opts.write(env, map[string]any{"manifests": l.all})
 }

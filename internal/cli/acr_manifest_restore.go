@@ -65,7 +65,7 @@ func runACRRestore(ctx context.Context, env *Env, opts *acrRestoreOptions, args 
 	ctx = auth.WithScopes(ctx, reg.Host(), auth.Scope(im.repo, "deleted_read", "deleted_restore"))
 	dgst, err := opts.chosen(ctx, env, reg)
 	if err != nil {
-		return acrFailure(env, reg, im.String(), noSoftDelete(err))
+		return reg.about(im.String(), noSoftDelete(err))
 	}
 	raw, _, err := reg.do(ctx, acrCall{
 		method: http.MethodPost,
@@ -74,7 +74,7 @@ func runACRRestore(ctx context.Context, env *Env, opts *acrRestoreOptions, args 
 		scope:  auth.Scope(im.repo, "deleted_restore"),
 	})
 	if err != nil {
-		return acrFailure(env, reg, im.String(), noSoftDelete(err))
+		return reg.about(im.String(), noSoftDelete(err))
 	}
 	return opts.write(env, raw)
 }

@@ -39,7 +39,7 @@ func runACRManifestShow(ctx context.Context, env *Env, opts *acrManifestShowOpti
 	}
 	m, err := reg.Manifest(ctx, opts.image.repo, opts.image.reference())
 	if err != nil {
-		return acrFailure(env, reg, opts.image.String(), err)
+		return reg.about(opts.image.String(), err)
 	}
 	if opts.raw {
 		_, err := env.Stdout.Write(m.Raw)

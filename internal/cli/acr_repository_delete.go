@@ -53,7 +53,7 @@ func runACRDelete(ctx context.Context, env *Env, opts *acrDeleteOptions) error {
 	} else {
 		err = deleteImage(ctx, env, opts, reg)
 	}
-	return acrFailure(env, reg, opts.subject.String(), err)
+	return reg.about(opts.subject.String(), err)
 }
 
 func deleteRepository(ctx context.Context, env *Env, opts *acrDeleteOptions, reg acrRegistry) error {

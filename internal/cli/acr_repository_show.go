@@ -46,7 +46,7 @@ Print the digest of a tag:
 func (r acrRegistry) show(ctx context.Context, env *Env, o *queryOptions, im image) error {
 	raw, err := r.attributes(ctx, im)
 	if err != nil {
-		return acrFailure(env, r, im.String(), err)
+		return r.about(im.String(), err)
 	}
 	return o.writeJSON(env, raw)
 }

@@ -66,14 +66,14 @@ func runACRShowManifests(ctx context.Context, env *Env, opts *acrShowManifestsOp
 	}
 	list, err := reg.manifests(ctx, opts.repository, opts.listOptions)
 	if err != nil {
-		return about(reg.Host()+"/"+opts.repository, err)
+		return reg.about(opts.repository, err)
 	}
 	if opts.detail {
 		return opts.write(env, list)
 	}
 	short, err := decodeItems[shortManifest](list)
 	if err != nil {
-		return about(reg.Host()+"/"+opts.repository, err)
+		return reg.about(opts.repository, err)
 	}
 	return opts.write(env, short)
 }

@@ -47,23 +47,22 @@ func runACRShowTags(ctx context.Context, env *Env, opts *acrShowTagsOptions) err
 	if err != nil {
 		return err
 	}
-	name := reg.Host() + "/" + opts.repository
 	tags, err := reg.tags(ctx, opts.repository, opts.listOptions)
 	switch {
 	case err != nil && lacksACR(err) && opts.orderBy == "" && !opts.detail:
 		names, err := plainTags(ctx, reg, opts.repository, opts.top)
 		if err != nil {
-			return about(name, err)
+			return reg.about(opts.repository, err)
 		}
 		return opts.write(env, names)
 	case err != nil:
-		return about(name, err)
+		return reg.about(opts.repository, err)
 	case opts.detail:
 		return opts.write(env, tags)
 	}
 	known, err := decodeItems[acrTag](tags)
 	if err != nil {
-		return about(name, err)
+		return reg.about(opts.repository, err)
 	}
 	return opts.write(env, tagNames(known))
 }

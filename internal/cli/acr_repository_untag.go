@@ -45,7 +45,7 @@ func runACRUntag(ctx context.Context, env *Env, opts *acrUntagOptions) error {
 	path, _ := im.metadata()
 	raw, _, err := reg.do(ctx, acrCall{method: http.MethodDelete, path: path, scope: auth.Scope(im.repo, "delete")})
 	if err != nil {
-		return acrFailure(env, reg, im.String(), err)
+		return reg.about(im.String(), err)
 	}
 	return opts.write(env, raw)
 }

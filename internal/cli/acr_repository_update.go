@@ -54,7 +54,7 @@ func (r acrRegistry) update(ctx context.Context, env *Env, o *queryOptions, im i
 	}
 	raw, err := r.patch(ctx, im, changes)
 	if err != nil {
-		return acrFailure(env, r, im.String(), err)
+		return r.about(im.String(), err)
 	}
 	return o.writeJSON(env, raw)
 }

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
-	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/remote"
 )
 
@@ -106,12 +104,5 @@ func (c acrCall) member(raw json.RawMessage, key string) (json.RawMessage, error
 	return v, nil
 }
 
-// acrFailure says what an error is about, and what to do about a lock.
-func acrFailure(env *Env, reg acrRegistry, name string, err error) error {
-	err = about(reg.Host()+"/"+name, err)
-	if errors.Is(err, orlop.ErrDisallowed) {
-		return withHint(err, "it may be locked: look at changeableAttributes by %s acr repository show, and unlock by acr repository update",
-			env.program())
-	}
-	return err
-}
+// about says which content of the registry an error is about.
+func (r acrRegistry) about(name string, err error) error { return about(r.Host()+"/"+name, err) }

@@ -167,6 +167,8 @@ func usualHint(program string, about failure, err error) string {
 		return fmt.Sprintf("list the tags: %s repo tags %s", program, cmp.Or(about.base, repositoryOf(about.reference)))
 	case isNotFound(err) && errorCode(err) == orlop.CodeUnknown:
 		return fmt.Sprintf("%s does not seem to offer this; is it a registry of this kind?", host)
+	case errors.Is(err, orlop.ErrDisallowed):
+		return fmt.Sprintf("it may be locked: look at changeableAttributes by %[1]s acr repository show, and unlock by %[1]s acr repository update", program)
 	case errors.Is(err, orlop.ErrTooManyRequests):
 		return "wait a moment and try again"
 	}

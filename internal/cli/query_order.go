@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 func keyOrder(query string, document []byte, table bool) output.KeyOrder {
 	order := output.KeyOrder{}
 	if table {
-		documentOrder(json.NewDecoder(bytes.NewReader(document)), order)
+		_ = documentOrder(json.NewDecoder(bytes.NewReader(document)), order) // it has been decoded before
 	}
 	if ast, err := jmespath.NewParser().Parse(query); err == nil {
 		hashOrder(ast.PrettyPrint(0), order)
@@ -26,30 +27,33 @@ func keyOrder(query string, document []byte, table bool) output.KeyOrder {
 	return order
 }
 
-// documentOrder reads one value and tells the order of the objects in it. The
-// document is well formed and not deep: it has been decoded.
-func documentOrder(dec *json.Decoder, order output.KeyOrder) {
+// documentOrder reads one value and tells the order of the objects in it.
+func documentOrder(dec *json.Decoder, order output.KeyOrder) error {
 	t, err := dec.Token()
 	if err != nil {
-		return
+		return err
 	}
-	switch t {
-	case json.Delim('{'):
-		var keys []string
-		for dec.More() {
-			key, _ := dec.Token()
-			name, _ := key.(string)
-			keys = append(keys, name)
-			documentOrder(dec, order)
+	if t != json.Delim('{') && t != json.Delim('[') {
+		return nil
+	}
+	var keys []string
+	for dec.More() {
+		if t == json.Delim('{') {
+			key, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			keys = append(keys, fmt.Sprint(key))
 		}
-		dec.Token()
+		if err := documentOrder(dec, order); err != nil {
+			return err
+		}
+	}
+	if t == json.Delim('{') {
 		order.Add(keys)
-	case json.Delim('['):
-		for dec.More() {
-			documentOrder(dec, order)
-		}
-		dec.Token()
 	}
+	_, err = dec.Token() // the end
+	return err
 }
 
 // The library tells the syntax tree of a query only as text, a line for each
