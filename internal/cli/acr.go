@@ -18,7 +18,10 @@ configuration directory), or by the registry last signed in to.
 
 Who you are here is who you signed in as by "acr login", as for "az acr" it is
 who signed in by "az login": a later "login" with an account that only pushes
-and pulls does not change it. Without "acr login" it is the account of "login".`,
+and pulls does not change it. Without "acr login" it is the account of "login".
+
+Exit codes of the commands that az has too: 0 done, 1 failed, 2 wrong use,
+3 nothing to show, 130 interrupted.`,
 	},
 		asAz(newACRLoginCommand(env)),
 		asAz(newACRRepositoryCommand(env)),

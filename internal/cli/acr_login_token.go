@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/remote/auth"
 )
 
@@ -36,7 +37,7 @@ func runExposeToken(ctx context.Context, env *Env, opts *acrLoginOptions) error 
 	if err != nil {
 		return about(reg.Host(), err)
 	}
-	ask(env.Stderr, "Sign in with the token, for example: docker login "+reg.Host()+" -u "+nullUser+" -p accessToken\n")
+	output.NewPrinter(env.Stderr).Line("Sign in with the token, for example: docker login %s -u %s -p accessToken", reg.Host(), nullUser)
 	return opts.write(env, map[string]string{"accessToken": token, "loginServer": reg.Host()})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/ref"
 	"github.com/orlop/orlop/remote/auth"
 )
@@ -91,7 +92,7 @@ func deleteImage(ctx context.Context, env *Env, opts *acrDeleteOptions, reg acrR
 		message += " and all the following images: " + strings.Join(images, ", ")
 	}
 	if opts.yes {
-		ask(env.Stderr, message+".\n")
+		output.NewPrinter(env.Stderr).Line("%s.", message)
 	} else if err := confirm(env, message+".\nAre you sure you want to continue?"); err != nil {
 		return err
 	}

@@ -20,7 +20,8 @@ const (
 	exitInterrupted  = 130 // ended by SIGINT or SIGTERM
 )
 
-// exitCode is the one place where errors become exit codes.
+// exitCode is the one place where errors become exit codes; exitCodeOf turns them
+// into those of az for the commands that az has.
 func exitCode(err error) int {
 	switch {
 	case err == nil:
