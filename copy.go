@@ -24,7 +24,9 @@ type CopyOptions struct {
 	// whole, and what refers to it, if that is copied.
 	Tags []string
 	// Concurrency is how many blobs and manifests are under way at once. 0 goes
-	// by their sizes: 32 of up to 1 MiB, fewer of larger ones, 5 of the largest.
+	// by their sizes: 32 of up to 1 MiB, fewer of larger ones, 5 of the largest;
+	// 128 of up to 64 KiB, if the source is a SmallReader or the destination a
+	// MountPusher.
 	Concurrency int
 	// MountFrom are repositories of the destination's registry in which blobs may
 	// lie already, tried in order: they are mounted rather than sent.
@@ -163,10 +165,11 @@ type copier struct {
 	o                CopyOptions
 	cancel           context.CancelCauseFunc
 	gate             gate
-	lister           Lister      // the source, if referrers are copied
-	mounter          MountPusher // the destination, if it is one
-	expecter         Expecter    // the destination, if it is one and wants to know
-	checked          bool        // the destination checks blobs in this process
+	asking           *semaphore.Weighted // held while the destination is asked for a blob
+	lister           Lister              // the source, if referrers are copied
+	mounter          MountPusher         // the destination, if it is one
+	expecter         Expecter            // the destination, if it is one and wants to know
+	checked          bool                // the destination checks blobs in this process
 	guess            guess
 	tags             []string // what is set with the root
 
@@ -187,10 +190,13 @@ func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOpt
 	o.MaxNodes = cmp.Or(o.MaxNodes, defaultMaxNodes)
 	c := &copier{
 		dst: dst, src: src, dstRepo: dstRepo, srcRepo: srcRepo, o: o,
-		gate: newGate(o.Concurrency), leaves: semaphore.NewWeighted(maxHeld),
-		nodes: map[nodeKey]*node{}, doubted: map[nodeKey]bool{},
+		leaves: semaphore.NewWeighted(maxHeld),
+		nodes:  map[nodeKey]*node{}, doubted: map[nodeKey]bool{},
 	}
 	c.mounter, _ = dst.(MountPusher)
+	_, together := src.(SmallReader)
+	c.asking = semaphore.NewWeighted(maxUnderWay)
+	c.gate = newGate(o.Concurrency, together || c.mounter != nil)
 	if e, ok := dst.(Expecter); ok && e.Expect(dstRepo, nil) {
 		c.expecter = e
 	}

@@ -11,17 +11,27 @@ import (
 // copyBlob makes a blob available at the destination.
 func (c *copier) copyBlob(ctx context.Context, desc Descriptor) error {
 	return c.once(ctx, nodeKey{desc.Digest, false}, func(n *node) error {
-		return c.gate.pass(ctx, desc.Size, func() (err error) {
-			n.there, err = c.hasBlob(ctx, desc)
-			if err != nil || n.there {
-				return err
-			}
-			if mounted, err := c.mountBlob(ctx, desc); err != nil || mounted {
+		return c.gate.pass(ctx, desc.Size, func() error {
+			if done, err := c.findBlob(ctx, n, desc); err != nil || done {
 				return err
 			}
 			return c.sendBlob(ctx, desc)
 		})
 	})
+}
+
+// findBlob is done if a blob need not be sent: the destination has it, or can
+// mount it. Not as many are asked for at once as small ones are sent, for each is
+// a request.
+func (c *copier) findBlob(ctx context.Context, n *node, desc Descriptor) (done bool, err error) {
+	if err := c.asking.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	defer c.asking.Release(1)
+	if n.there, err = c.hasBlob(ctx, desc); err != nil || n.there {
+		return n.there, err
+	}
+	return c.mountBlob(ctx, desc)
 }
 
 // hasBlob tells whether the destination has a blob, as far as it is worth a
@@ -101,8 +111,12 @@ func (c *copier) pushBlob(ctx context.Context, desc Descriptor, content *content
 // content reads a blob from the source, or from the descriptor if that carries
 // it (image-spec, "Embedded Content").
 func (c *copier) content(ctx context.Context, desc Descriptor) *content {
-	open := func(off int64) (io.ReadCloser, error) {
-		r, err := c.src.OpenBlob(ctx, c.srcRepo, desc.Digest, off, -1)
+	open := func(off int64) (r io.ReadCloser, err error) {
+		if off == 0 {
+			r, err = OpenWhole(ctx, c.src, c.srcRepo, desc)
+		} else {
+			r, err = c.src.OpenBlob(ctx, c.srcRepo, desc.Digest, off, -1)
+		}
 		if u, ok := r.(UncheckedReader); ok && err == nil && c.checked {
 			u.Unchecked()
 		}

@@ -45,14 +45,17 @@ func full(t *testing.T, g gate, size int64) int {
 func TestGate(t *testing.T) {
 	tests := []struct {
 		concurrency int
+		together    bool
 		size        int64
 		want        int
 	}{
-		{0, 0, 32}, {0, 10 << 10, 32}, {0, 1 << 20, 32}, {0, 4 << 20, 8}, {0, 6 << 20, 5}, {0, 1 << 40, 5}, {0, 1<<63 - 1, 5},
-		{0, -1, 32}, {1, 0, 1}, {1, 1 << 40, 1}, {3, 10 << 10, 3}, {40, 1 << 40, 40},
+		{0, false, 0, 32}, {0, false, 10 << 10, 32}, {0, false, 1 << 20, 32}, {0, false, 4 << 20, 8}, {0, false, 6 << 20, 5},
+		{0, false, 1 << 40, 5}, {0, false, 1<<63 - 1, 5}, {0, false, -1, 32},
+		{0, true, 0, 128}, {0, true, 64 << 10, 128}, {0, true, 64<<10 + 1, 32}, {0, true, 4 << 20, 8}, {0, true, 1 << 40, 5},
+		{1, true, 0, 1}, {1, false, 1 << 40, 1}, {3, true, 10 << 10, 3}, {40, false, 1 << 40, 40},
 	}
 	for _, tt := range tests {
-		if got := full(t, newGate(tt.concurrency), tt.size); got != tt.want {
+		if got := full(t, newGate(tt.concurrency, tt.together), tt.size); got != tt.want {
 			t.Errorf("concurrency %d, blobs of %d bytes: %d at once, want %d", tt.concurrency, tt.size, got, tt.want)
 		}
 	}
@@ -61,7 +64,7 @@ func TestGate(t *testing.T) {
 // Goroutines multiply with the depth of an index in indexes.
 func TestGateWidth(t *testing.T) {
 	for _, n := range []int{0, 1, 5, 100} {
-		g := newGate(n)
+		g := newGate(n, true)
 		all := g.limit // of the blobs of one manifest
 		for depth := range maxDepth {
 			all *= g.width(depth)
@@ -128,14 +131,14 @@ func TestGuess(t *testing.T) {
 		}
 		return asked
 	}
-	if n := ask(4+17*3, false); n != 4+3 {
+	if n := ask(4+16+1+32+1+64+1+128+1+128+1, false); n != 4+5 {
 		t.Errorf("asked for %d missing", n)
 	}
 	if !g.ask(smallBlob+1) || !g.ask(1<<40) {
 		t.Error("did not ask for a large blob")
 	}
 	g.learn(1<<40, true) // which tells nothing of small ones
-	if n := ask(16, true); n != 0 {
+	if n := ask(askLeast, true); n != 0 {
 		t.Errorf("asked for %d, too soon", n)
 	}
 	if n := ask(100, true); n != 100 {

@@ -118,6 +118,15 @@ type UncheckedReader interface {
 	Unchecked()
 }
 
+// SmallReader is a Reader that reads small blobs with fewer requests than one
+// for each, if many are asked for at once. ReadSmall and Copy use it, and Copy
+// then has more blobs under way.
+type SmallReader interface {
+	// ReadBlob returns the content of the blob that desc describes, verified; see
+	// ReadSmall.
+	ReadBlob(ctx context.Context, repo string, desc Descriptor) ([]byte, error)
+}
+
 // Expecter is a Writer that puts blobs one behind the other, as into a tar file,
 // and wants to do so in the same order every time. Copy announces the blobs of a
 // manifest where the Writer wants it, and then copies one manifest after the

@@ -43,8 +43,28 @@ func (r *Registry) push(ctx context.Context, repo string, m *mount, desc orlop.D
 		return false, err
 	}
 	p := &blobPush{r: r, repo: repo, desc: desc, src: src, mount: m}
+	if desc.Size <= maxSinglePost {
+		return p.inQueue(ctx)
+	}
 	defer p.claim()()
 	return p.run(ctx)
+}
+
+// inQueue pushes a small blob, with others or alone.
+func (p *blobPush) inQueue(ctx context.Context) (mounted bool, err error) {
+	w := &waiting{ctx: ctx, repo: p.repo, desc: p.desc}
+	w.alone = p.desc.Size > maxPushTogether || p.mount != nil && p.mount.from != ""
+	if !w.alone {
+		if w.raw, err = readSource(p.src, p.desc.Size); err != nil {
+			return false, err
+		}
+		p.src = chunk{raw: w.raw}
+	}
+	err = p.r.pushes.do(w, func() error {
+		mounted, err = p.run(ctx)
+		return err
+	})
+	return mounted, err
 }
 
 // run goes on with the upload of an earlier process, or begins one.

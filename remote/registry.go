@@ -24,14 +24,19 @@ type Registry struct {
 	referrersAPI atomic.Int32 // what is known: see referrers.go
 	twoStep      atomic.Bool  // the registry takes no blob by one POST
 	noBareMount  atomic.Bool  // the registry takes no mount without a repository to mount from
-	uploads      sync.Map     // of uploadKey: those that Options.Uploads remembers for this process
-	tagMu        sync.Mutex   // held while a fallback tag is read and written
+	together     atomic.Bool  // the registry says that small blobs can be moved together
+	apart        atomic.Bool  // and does not keep it
+	pushes       *queue       // of small blobs
+	reads        *queue
+	uploads      sync.Map   // of uploadKey: those that Options.Uploads remembers for this process
+	tagMu        sync.Mutex // held while a fallback tag is read and written
 }
 
 var (
 	_ orlop.Registry     = (*Registry)(nil)
 	_ orlop.DigestPusher = (*Registry)(nil)
 	_ orlop.MountPusher  = (*Registry)(nil)
+	_ orlop.SmallReader  = (*Registry)(nil)
 )
 
 // New returns the registry at host[:port]. The name docker.io stands for
@@ -48,6 +53,7 @@ func New(host string, o Options) (*Registry, error) {
 	if host == "docker.io" {
 		r.origin.Host = "registry-1.docker.io"
 	}
+	r.pushes, r.reads = newQueue(r.movesTogether, r.pushBatch), newQueue(r.movesTogether, r.readBatch)
 	r.client = &http.Client{Transport: r.transport(), CheckRedirect: r.checkRedirect}
 	return r, nil
 }

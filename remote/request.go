@@ -62,6 +62,7 @@ func (r *Registry) send(ctx context.Context, c call) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.learn(resp)
 	if err := c.accept(resp); err != nil {
 		_ = drop(resp)
 		return nil, err

@@ -45,6 +45,12 @@ func (e entry) Close() error {
 	return e.f.Close()
 }
 
+// has tells whether there is content of a digest, which may be damaged.
+func (c *Cache) has(dgst digest.Digest) bool {
+	_, err := c.root.Lstat(blobName(dgst))
+	return err == nil
+}
+
 // open opens the content of a digest. It is verified before anything of it is
 // given out: a reader that finds damage at the end could not turn to the
 // registry any more. ok is false if the content is not here, or not right.

@@ -162,10 +162,10 @@ func (c *Cache) place(temp, name string) error {
 	return err
 }
 
-// keep puts a manifest into the cache.
-func (c *Cache) keep(m orlop.Manifest) {
-	if k := c.newKeeper(m.Descriptor.Digest, int64(len(m.Raw))); k != nil {
-		k.finish(k.write(m.Raw))
+// keep puts content that has been verified into the cache.
+func (c *Cache) keep(dgst digest.Digest, raw []byte) {
+	if k := c.newKeeper(dgst, int64(len(raw))); k != nil {
+		k.finish(k.write(raw))
 	}
 }
 

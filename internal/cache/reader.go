@@ -45,7 +45,7 @@ func (r *reader) Manifest(ctx context.Context, repo, reference string) (orlop.Ma
 	if err != nil {
 		return orlop.Manifest{}, err
 	}
-	r.c.keep(m)
+	r.c.keep(m.Descriptor.Digest, m.Raw)
 	return m, nil
 }
 
@@ -74,6 +74,19 @@ func (r *reader) cached(ctx context.Context, repo string, desc orlop.Descriptor)
 	}
 	desc.Size = e.size
 	return orlop.Manifest{Descriptor: desc, Raw: raw}, true
+}
+
+// ReadBlob implements orlop.SmallReader.
+func (r *reader) ReadBlob(ctx context.Context, repo string, desc orlop.Descriptor) ([]byte, error) {
+	small, ok := r.Reader.(orlop.SmallReader)
+	if !ok || orlop.ValidateDigest(desc.Digest) != nil || r.c.has(desc.Digest) {
+		return orlop.ReadSmall(ctx, struct{ orlop.Reader }{r}, repo, desc) // by OpenBlob
+	}
+	raw, err := small.ReadBlob(ctx, repo, desc)
+	if err == nil {
+		r.c.keep(desc.Digest, raw)
+	}
+	return raw, err
 }
 
 // OpenBlob implements orlop.Reader. A blob that is read whole is kept.

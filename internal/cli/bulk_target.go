@@ -32,6 +32,11 @@ func (s *bulkSource) Manifest(ctx context.Context, repo, reference string) (orlo
 	return s.Registry.Manifest(ctx, repo, reference)
 }
 
+// ReadBlob implements orlop.SmallReader.
+func (s *bulkSource) ReadBlob(ctx context.Context, repo string, desc orlop.Descriptor) ([]byte, error) {
+	return orlop.ReadSmall(ctx, s.Registry, repo, desc)
+}
+
 // Referrers lists and counts.
 func (s *bulkSource) Referrers(
 	ctx context.Context, repo string, dgst digest.Digest, artifactType string,

@@ -17,8 +17,9 @@ func TestInFlight(t *testing.T) {
 		sizes []int64 // of the first; the last goes on for ever
 		want  int
 	}{
-		{"small", 0, []int64{1000}, manyAtOnce},
-		{"empty", 0, []int64{0}, manyAtOnce},
+		{"small", 0, []int64{1000}, smallAtOnce},
+		{"empty", 0, []int64{0}, smallAtOnce},
+		{"not so small", 0, []int64{smallSize + 1}, manyAtOnce},
 		{"large", 0, []int64{1 << 30}, fewAtOnce},
 		{"lies", 0, []int64{math.MaxInt64}, fewAtOnce},
 		{"one large, then small", 0, []int64{1 << 30, 1}, fewAtOnce},

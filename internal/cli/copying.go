@@ -113,6 +113,11 @@ func (r rooted) Manifest(ctx context.Context, repo, reference string) (orlop.Man
 	return r.Registry.Manifest(ctx, repo, reference)
 }
 
+// ReadBlob implements orlop.SmallReader.
+func (r rooted) ReadBlob(ctx context.Context, repo string, desc orlop.Descriptor) ([]byte, error) {
+	return orlop.ReadSmall(ctx, r.Registry, repo, desc)
+}
+
 // copyFailure says at which end a copy failed, and with what content.
 func copyFailure(from, to *target, err error) error {
 	e, ok := errors.AsType[*orlop.CopyError](err)

@@ -114,6 +114,11 @@ func (r *cachedRegistry) StatBlob(ctx context.Context, repo string, dgst digest.
 	return r.reader.StatBlob(ctx, repo, dgst)
 }
 
+// ReadBlob implements orlop.SmallReader.
+func (r *cachedRegistry) ReadBlob(ctx context.Context, repo string, desc orlop.Descriptor) ([]byte, error) {
+	return orlop.ReadSmall(ctx, r.reader, repo, desc)
+}
+
 // OpenBlob implements orlop.Reader.
 func (r *cachedRegistry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, off, n int64) (orlop.BlobReader, error) {
 	return r.reader.OpenBlob(ctx, repo, dgst, off, n)

@@ -31,7 +31,9 @@ func (o *concurrencyOptions) validate() error {
 // fill.
 const (
 	fewAtOnce   = 3        // however large
-	manyAtOnce  = 32       // however small
+	manyAtOnce  = 32       // however small, each of which is a request
+	smallAtOnce = 128      // of up to 64 KiB, many of which one request may bring
+	smallSize   = 64 << 10 // bytes
 	bytesAtOnce = 16 << 20 // of more than a few
 )
 
@@ -46,7 +48,7 @@ type inFlight struct {
 }
 
 func newInFlight(limit int) *inFlight {
-	return &inFlight{limit: limit, ended: make(chan int64, max(limit, manyAtOnce))}
+	return &inFlight{limit: limit, ended: make(chan int64, max(limit, smallAtOnce))}
 }
 
 // start waits until there is room for a transfer of size bytes.
@@ -78,5 +80,9 @@ func (f *inFlight) room(size int64) bool {
 	case f.n < fewAtOnce:
 		return true
 	}
-	return f.n < manyAtOnce && f.bytes+size <= bytesAtOnce
+	many := manyAtOnce
+	if size <= smallSize {
+		many = smallAtOnce
+	}
+	return f.n < many && f.bytes+size <= bytesAtOnce
 }

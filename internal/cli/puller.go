@@ -113,11 +113,19 @@ func (f *fetch) open(ctx context.Context, off int64) (io.ReadCloser, error) {
 		f.task = f.p.progress.Start("Downloading", f.desc)
 	}
 	f.task.Set(off)
-	r, err := f.p.from.OpenBlob(ctx, f.p.from.repo, f.desc.Digest, off, -1)
+	r, err := f.read(ctx, off)
 	if err != nil {
 		return nil, f.p.from.aboutRef(f.p.from.digested(f.desc.Digest), err)
 	}
 	return &countingReader{BlobReader: r, task: f.task}, nil
+}
+
+func (f *fetch) read(ctx context.Context, off int64) (orlop.BlobReader, error) {
+	from := f.p.from
+	if off == 0 {
+		return orlop.OpenWhole(ctx, from.Registry, from.repo, f.desc)
+	}
+	return from.OpenBlob(ctx, from.repo, f.desc.Digest, off, -1)
 }
 
 func openFile(path string) files.OpenFunc {

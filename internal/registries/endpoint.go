@@ -14,6 +14,7 @@ type Endpoint interface {
 	orlop.Registry
 	orlop.DigestPusher
 	orlop.MountPusher
+	orlop.SmallReader
 }
 
 // Opener opens a source. It may send requests, to learn how the source can be

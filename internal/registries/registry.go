@@ -72,6 +72,11 @@ func (r *Registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest
 	})
 }
 
+// ReadBlob implements orlop.SmallReader.
+func (r *Registry) ReadBlob(ctx context.Context, repo string, desc orlop.Descriptor) ([]byte, error) {
+	return read(ctx, r, repo, func(at opened) ([]byte, error) { return at.ReadBlob(ctx, at.repo, desc) })
+}
+
 // read asks the sources in order. The error is that of the last one, which is
 // the location; what the mirrors said is added as text.
 func read[T any](ctx context.Context, r *Registry, repo string, do func(opened) (T, error)) (T, error) {

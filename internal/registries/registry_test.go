@@ -78,6 +78,10 @@ func (h *host) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, of
 	return h.Registry.OpenBlob(ctx, repo, dgst, off, n)
 }
 
+func (h *host) ReadBlob(ctx context.Context, repo string, desc orlop.Descriptor) ([]byte, error) {
+	return orlop.ReadSmall(ctx, struct{ orlop.Reader }{h}, repo, desc)
+}
+
 func (h *host) Tags(ctx context.Context, repo, after string) iter.Seq2[string, error] {
 	h.seen.add("%s tags %s", h.name, repo)
 	if h.down != nil {
@@ -314,6 +318,10 @@ type cutting struct{ *host }
 func (c cutting) OpenBlob(ctx context.Context, repo string, dgst digest.Digest, off, n int64) (orlop.BlobReader, error) {
 	b, err := c.host.OpenBlob(ctx, repo, dgst, off, n)
 	return cut{b}, err
+}
+
+func (c cutting) ReadBlob(ctx context.Context, repo string, desc orlop.Descriptor) ([]byte, error) {
+	return orlop.ReadSmall(ctx, struct{ orlop.Reader }{c}, repo, desc)
 }
 
 // TestContentOfAMirrorBreaksOff: the rest comes from the next source.
