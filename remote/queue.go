@@ -128,13 +128,10 @@ func (q *queue) end(of *slots) {
 
 // fill begins requests while there is room and something waits. q.mu is held.
 func (q *queue) fill() {
+	q.singles = q.letGo(q.singles)
 	if !q.together() {
-		q.singles, q.joined = append(q.singles, q.joined...), nil
-	}
-	for len(q.singles) > 0 && q.alone.used < q.alone.all {
-		q.alone.used++
-		q.singles[0].out <- turn{alone: &q.alone}
-		q.singles = q.singles[1:]
+		q.joined = q.letGo(q.joined)
+		return
 	}
 	for len(q.joined) > 0 && q.batches.used < q.batches.all {
 		q.batches.used++
@@ -145,6 +142,17 @@ func (q *queue) fill() {
 		}
 		q.start(blobs)
 	}
+}
+
+// letGo lets blobs go alone while there is room, and returns the rest. q.mu is
+// held.
+func (q *queue) letGo(blobs []*waiting) []*waiting {
+	for len(blobs) > 0 && q.alone.used < q.alone.all {
+		q.alone.used++
+		blobs[0].out <- turn{alone: &q.alone}
+		blobs = blobs[1:]
+	}
+	return blobs
 }
 
 // take removes from the queue what goes in the next batch: the first, and what

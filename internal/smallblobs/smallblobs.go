@@ -1,6 +1,7 @@
 // Package smallblobs is the format in which many small blobs move in one
-// request: an extension of the distribution API that orlopd serves. Package
-// distapi reads and writes it; a client finds by Header whether it is there.
+// request: an extension of the distribution API that package distapi serves and
+// package remote uses where a registry says that it has it. See
+// docs/design/0010-small-blobs-together.md.
 //
 // Blobs are sent one behind the other as frames, each a line of digest and size
 // and then the content:
