@@ -112,6 +112,7 @@ func (q *queue) leave(w *waiting) {
 	is := func(other *waiting) bool { return other == w }
 	q.joined, q.singles = slices.DeleteFunc(q.joined, is), slices.DeleteFunc(q.singles, is)
 	if b := w.batch; b != nil {
+		w.batch = nil
 		if b.left--; b.left == 0 {
 			b.cancel()
 		}
@@ -190,6 +191,9 @@ func (q *queue) start(blobs []*waiting) {
 func (q *queue) tell(w *waiting, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if w.batch == nil {
+		return // it has left
+	}
 	w.batch.left--
 	w.batch = nil
 	w.out <- turn{err: err}

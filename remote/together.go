@@ -10,6 +10,7 @@ import (
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/smallblobs"
+	"github.com/orlop/orlop/remote/auth"
 )
 
 // The largest blobs, in bytes, that share a request. What is pushed is smaller:
@@ -21,7 +22,8 @@ const (
 
 // learn takes from an answer whether the registry moves small blobs together.
 func (r *Registry) learn(resp *http.Response) {
-	if !r.together.Load() && smallblobs.Offered(resp.Header.Values(smallblobs.Header)) {
+	if !r.together.Load() && auth.SameOrigin(resp.Request.URL, r.origin) &&
+		smallblobs.Offered(resp.Header.Values(smallblobs.Header)) {
 		r.together.Store(true)
 	}
 }

@@ -556,3 +556,55 @@ func TestTake(t *testing.T) {
 		t.Errorf("%d blobs", n)
 	}
 }
+
+// TestLeaveCountsOnce: one that leaves before its blob comes does not end the
+// batch for others.
+func TestLeaveCountsOnce(t *testing.T) {
+	step := make(chan struct{})
+	var q *queue
+	q = newQueue(func() bool { return true }, func(b *batch) {
+		<-step // the first has left
+		q.tell(b.blobs[0], nil)
+		step <- struct{}{}
+		<-step // the second has left
+		if b.ctx.Err() != nil {
+			t.Error("the batch has ended, and one still waits")
+		}
+		q.tell(b.blobs[2], nil)
+	})
+	blobs := make([]*waiting, 3)
+	for i := range blobs {
+		blobs[i] = &waiting{ctx: t.Context(), repo: "a", out: make(chan turn, 1)}
+	}
+	q.mu.Lock()
+	q.batches.used++
+	q.start(blobs)
+	q.mu.Unlock()
+	q.leave(blobs[0])
+	step <- struct{}{}
+	<-step
+	q.leave(blobs[1])
+	step <- struct{}{}
+	<-blobs[2].out
+}
+
+// TestLearnFromOrigin does not believe a host that a read was led to.
+func TestLearnFromOrigin(t *testing.T) {
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(smallblobs.Header, smallblobs.Name)
+		_, _ = io.WriteString(w, text(0))
+	}))
+	defer store.Close()
+	registry := httptest.NewServer(http.RedirectHandler(store.URL, http.StatusTemporaryRedirect))
+	defer registry.Close()
+	r, err := New(strings.TrimPrefix(registry.URL, "http://"), Options{PlainHTTP: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := r.ReadBlob(t.Context(), "a", describe(text(0))); err != nil || string(raw) != text(0) {
+		t.Fatalf("%q, %v", raw, err)
+	}
+	if r.together.Load() {
+		t.Error("another host was believed")
+	}
+}
