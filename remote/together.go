@@ -62,9 +62,9 @@ func about(what string, w *waiting, err error) error {
 }
 
 // refusesBatch tells whether an error means that the blobs of a batch are to go
-// alone. Unless it is the fault of one of them, no more batches are sent.
+// alone. Unless it is about them or their repository, no more batches are sent.
 func (r *Registry) refusesBatch(err error) bool {
-	if errors.Is(err, orlop.ErrDigestInvalid) {
+	if errors.Is(err, orlop.ErrDigestInvalid) || errors.Is(err, orlop.ErrDisallowed) { // of a blob, of a locked repository
 		return true
 	}
 	code := status(err)
