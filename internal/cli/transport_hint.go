@@ -5,11 +5,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"syscall"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/remote"
 )
 
 // transportHint names the next step for the usual reasons why a registry
@@ -31,10 +33,21 @@ func transportHint(program, host string, err error) string {
 		return useTLS
 	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(text, "actively refused"): // so Windows puts it
 		return fmt.Sprintf("nothing listens there; check the host and port of %s", host)
-	case errors.Is(err, orlop.ErrGaveUp):
+	case brokeOff(err):
 		return "the connection does not hold; give the same command again, it goes on from where it was"
 	}
 	return ""
+}
+
+// brokeOff tells whether a connection did not hold, as often as it was tried. An
+// answer that is an error is none of that, nor is what goes wrong before a
+// connection is made.
+func brokeOff(err error) bool {
+	if _, answered := errors.AsType[*orlop.Error](err); answered || !errors.Is(err, orlop.ErrGaveUp) {
+		return false
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, remote.ErrStalled)
 }
 
 // answersTLS tells whether an error is what a server for TLS makes of plain

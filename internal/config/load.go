@@ -152,6 +152,19 @@ type fileValue struct {
 }
 
 func readFile(name string) ([]fileValue, error) {
+	raw, err := ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	values, err := parseFile(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return values, nil
+}
+
+// ReadFile reads a file of the configuration, of at most 1 MiB.
+func ReadFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -164,11 +177,7 @@ func readFile(name string) ([]fileValue, error) {
 	if len(raw) > maxFile {
 		return nil, fmt.Errorf("%s is larger than 1 MiB", name)
 	}
-	values, err := parseFile(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return values, nil
+	return raw, nil
 }
 
 func parseFile(raw []byte) ([]fileValue, error) {

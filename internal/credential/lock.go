@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/orlop/orlop/internal/filelock"
 )
 
 // lock takes the lock of a file among processes and waits for it as long as
@@ -26,7 +28,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 
 func waitLock(ctx context.Context, f *os.File) error {
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		ok, err := tryLock(f)
+		ok, err := filelock.Try(f)
 		if errors.Is(err, errors.ErrUnsupported) {
 			return nil // the file system knows no locks: go on without one
 		}

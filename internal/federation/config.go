@@ -5,18 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
+	"github.com/orlop/orlop/internal/config"
 	"github.com/orlop/orlop/internal/meta"
 )
-
-// maxFile is the largest file that is read, in bytes.
-const maxFile = 1 << 20
 
 // Config says whom the registry trusts.
 type Config struct {
@@ -52,17 +49,9 @@ type Role struct {
 // Load reads and checks a configuration. The error tells everything that is
 // wrong with it.
 func Load(name string) (*Config, error) {
-	f, err := os.Open(name)
+	raw, err := config.ReadFile(name)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(raw) > maxFile {
-		return nil, fmt.Errorf("%s is larger than 1 MiB", name)
 	}
 	c, err := parse(raw)
 	if err != nil {

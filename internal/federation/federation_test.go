@@ -26,7 +26,7 @@ import (
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
-const config = `
+const trusted = `
 issuers:
   - issuer: ISSUER
     audience: myregistry.example
@@ -45,7 +45,7 @@ issuers:
 
 func newFederation(t *testing.T, i *issuertest.Issuer) *Federation {
 	t.Helper()
-	c, err := parse([]byte(strings.ReplaceAll(config, "ISSUER", i.URL)))
+	c, err := parse([]byte(strings.ReplaceAll(trusted, "ISSUER", i.URL)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ var rules = []rule{
 	},
 	{
 		why:      "who installs the client gets no server",
-		packages: []string{"/cmd/orlop", "/internal/cli/...", "/internal/admin/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/...", "/internal/cache/..."},
+		packages: []string{"/cmd/orlop", "/internal/cli/...", "/internal/admin/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/...", "/internal/cache/...", "/internal/filelock"},
 		deny:     append([]string{"modernc.org/...", "database/sql/...", "github.com/pressly/goose/...", "github.com/go-jose/..."}, serverParts...),
 		allow:    []string{"database/sql/driver"}, // interfaces alone, which types of the functions of templates implement
 		indirect: true,
@@ -62,7 +62,7 @@ var rules = []rule{
 	{
 		why:      "the server needs nothing of the client",
 		packages: append([]string{"/cmd/orlopd"}, serverParts...),
-		deny:     []string{"/internal/cli/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/...", "/internal/cache/..."},
+		deny:     []string{"/internal/cli/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/...", "/internal/cache/...", "/internal/filelock"},
 		indirect: true,
 	},
 	{

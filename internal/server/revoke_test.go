@@ -90,131 +90,142 @@ func (a *account) post(path, form string) map[string]string {
 	return out
 }
 
+// makeUser makes a user who may pull.
+func makeUser(ctx context.Context, a *authn.Authenticator) (name, secret string, err error) {
+	_, secret, err = a.CreateUser(ctx, reg, "ann", "", []meta.RoleAssignment{pullOwn})
+	return "ann", secret, err
+}
+
+// makeApplication makes a service principal that may pull.
+func makeApplication(ctx context.Context, a *authn.Authenticator) (name, secret string, err error) {
+	p, secret, err := a.CreateServicePrincipal(ctx, reg, "ci", []meta.RoleAssignment{pullOwn})
+	return p.Name, secret, err
+}
+
+// makeToken makes a registry token that may pull.
+func makeToken(ctx context.Context, a *authn.Authenticator) (name, secret string, err error) {
+	actions := []string{"repositories/own/*/content/read"}
+	if _, err := a.CreateScopeMap(ctx, meta.ScopeMap{Registry: reg, Name: "readers", Actions: actions}); err != nil {
+		return "", "", err
+	}
+	if _, err := a.CreateScopeMap(ctx, meta.ScopeMap{Registry: reg, Name: "others", Actions: []string{"repositories/other/content/read"}}); err != nil {
+		return "", "", err
+	}
+	if _, err := a.CreateToken(ctx, reg, "robot", "readers", false); err != nil {
+		return "", "", err
+	}
+	_, secret, err = a.GeneratePassword(ctx, reg, "robot", "password2", time.Time{})
+	return "robot", secret, err
+}
+
+// makeAdminUser switches the admin user on.
+func makeAdminUser(ctx context.Context, a *authn.Authenticator) (name, secret string, err error) {
+	if err := a.SetAdminUser(ctx, reg, true); err != nil {
+		return "", "", err
+	}
+	u, err := a.AdminUser(ctx, reg)
+	return u.Name, u.Passwords[0].Value, err
+}
+
+// change changes what an account may do.
+type change = func(ctx context.Context, a *authn.Authenticator, user string) error
+
+// revocations are the ways to take a right away.
+var revocations = map[string]struct {
+	make   func(ctx context.Context, a *authn.Authenticator) (name, secret string, err error)
+	revoke change
+	undo   change // after which all is good again; nil if nothing gets it back
+}{
+	"user disabled": {makeUser,
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.SetDisabled(ctx, reg, meta.KindUser, u, true)
+		},
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.SetDisabled(ctx, reg, meta.KindUser, u, false)
+		}},
+	"user deleted": {makeUser, func(ctx context.Context, a *authn.Authenticator, u string) error { return a.DeleteUser(ctx, reg, u) }, nil},
+	"password changed": {makeUser, func(ctx context.Context, a *authn.Authenticator, u string) error {
+		_, err := a.SetPassword(ctx, reg, u, "")
+		return err
+	}, nil},
+	"role removed": {makeUser,
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.Unassign(ctx, reg, u, pullOwn)
+		},
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.Assign(ctx, reg, u, pullOwn)
+		}},
+	"mode of repository roles": {makeUser,
+		func(ctx context.Context, a *authn.Authenticator, _ string) error {
+			return a.EditAccess(ctx, reg, func(x *meta.Access) { x.RepositoryRoles = true })
+		},
+		func(ctx context.Context, a *authn.Authenticator, _ string) error {
+			return a.EditAccess(ctx, reg, func(x *meta.Access) { x.RepositoryRoles = false })
+		}},
+	"service principal disabled": {makeApplication,
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.SetDisabled(ctx, reg, meta.KindServicePrincipal, u, true)
+		},
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.SetDisabled(ctx, reg, meta.KindServicePrincipal, u, false)
+		}},
+	"service principal deleted": {makeApplication, func(ctx context.Context, a *authn.Authenticator, u string) error {
+		return a.DeleteServicePrincipal(ctx, reg, u)
+	}, nil},
+	"secret deleted, another stays": {makeApplication, func(ctx context.Context, a *authn.Authenticator, u string) error {
+		p, err := a.ServicePrincipal(ctx, reg, u)
+		if err != nil {
+			return err
+		}
+		if _, _, err := a.ResetSecret(ctx, reg, u, authn.NewSecret{Append: true}); err != nil {
+			return err
+		}
+		return a.DeleteSecret(ctx, reg, u, p.Secrets[0].ID)
+	}, nil},
+	"token disabled": {makeToken,
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.SetDisabled(ctx, reg, meta.KindToken, u, true)
+		},
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.SetDisabled(ctx, reg, meta.KindToken, u, false)
+		}},
+	"token deleted": {makeToken, func(ctx context.Context, a *authn.Authenticator, u string) error { return a.DeleteToken(ctx, reg, u) }, nil},
+	"token's password regenerated": {makeToken, func(ctx context.Context, a *authn.Authenticator, u string) error {
+		_, _, err := a.GeneratePassword(ctx, reg, u, "password2", time.Time{})
+		return err
+	}, nil},
+	"token's password deleted": {makeToken, func(ctx context.Context, a *authn.Authenticator, u string) error {
+		return a.DeletePassword(ctx, reg, u, "password1", "password2")
+	}, nil},
+	"token's scope map replaced": {makeToken,
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.SetTokenScopeMap(ctx, reg, u, "others")
+		},
+		func(ctx context.Context, a *authn.Authenticator, u string) error {
+			return a.SetTokenScopeMap(ctx, reg, u, "readers")
+		}},
+	"scope map changed": {makeToken, func(ctx context.Context, a *authn.Authenticator, _ string) error {
+		return a.EditScopeMap(ctx, reg, "readers", func(m *meta.ScopeMap) error {
+			m.Actions = []string{"repositories/own/*/metadata/read"}
+			return nil
+		})
+	}, nil},
+	"admin user disabled": {makeAdminUser,
+		func(ctx context.Context, a *authn.Authenticator, _ string) error {
+			return a.SetAdminUser(ctx, reg, false)
+		},
+		func(ctx context.Context, a *authn.Authenticator, _ string) error {
+			return a.SetAdminUser(ctx, reg, true)
+		}},
+	"admin user's password renewed": {makeAdminUser, func(ctx context.Context, a *authn.Authenticator, _ string) error {
+		return a.RenewAdminPassword(ctx, reg, "password")
+	}, nil},
+}
+
 // TestRevoke is threat S9: whatever takes a right away counts at the next
 // request, for every credential that was got before.
 func TestRevoke(t *testing.T) {
-	pull := []meta.RoleAssignment{pullOwn}
-	user := func(ctx context.Context, a *authn.Authenticator) (string, string, error) {
-		_, secret, err := a.CreateUser(ctx, reg, "ann", "", pull)
-		return "ann", secret, err
-	}
-	application := func(ctx context.Context, a *authn.Authenticator) (string, string, error) {
-		p, secret, err := a.CreateServicePrincipal(ctx, reg, "ci", pull)
-		return p.Name, secret, err
-	}
-	token := func(ctx context.Context, a *authn.Authenticator) (string, string, error) {
-		actions := []string{"repositories/own/*/content/read"}
-		if _, err := a.CreateScopeMap(ctx, meta.ScopeMap{Registry: reg, Name: "readers", Actions: actions}); err != nil {
-			return "", "", err
-		}
-		if _, err := a.CreateScopeMap(ctx, meta.ScopeMap{Registry: reg, Name: "others", Actions: []string{"repositories/other/content/read"}}); err != nil {
-			return "", "", err
-		}
-		if _, err := a.CreateToken(ctx, reg, "robot", "readers", false); err != nil {
-			return "", "", err
-		}
-		_, secret, err := a.GeneratePassword(ctx, reg, "robot", "password2", time.Time{})
-		return "robot", secret, err
-	}
-	adminUser := func(ctx context.Context, a *authn.Authenticator) (string, string, error) {
-		if err := a.SetAdminUser(ctx, reg, true); err != nil {
-			return "", "", err
-		}
-		u, err := a.AdminUser(ctx, reg)
-		return u.Name, u.Passwords[0].Value, err
-	}
-	type maker = func(context.Context, *authn.Authenticator) (string, string, error)
-	type change = func(ctx context.Context, a *authn.Authenticator, user string) error
-	for name, c := range map[string]struct {
-		make   maker
-		revoke change
-		undo   change // after which all is good again; nil if nothing gets it back
-	}{
-		"user disabled": {user,
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.SetDisabled(ctx, reg, meta.KindUser, u, true)
-			},
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.SetDisabled(ctx, reg, meta.KindUser, u, false)
-			}},
-		"user deleted": {user, func(ctx context.Context, a *authn.Authenticator, u string) error { return a.DeleteUser(ctx, reg, u) }, nil},
-		"password changed": {user, func(ctx context.Context, a *authn.Authenticator, u string) error {
-			_, err := a.SetPassword(ctx, reg, u, "")
-			return err
-		}, nil},
-		"role removed": {user,
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.Unassign(ctx, reg, u, pull[0])
-			},
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.Assign(ctx, reg, u, pull[0])
-			}},
-		"mode of repository roles": {user,
-			func(ctx context.Context, a *authn.Authenticator, _ string) error {
-				return a.EditAccess(ctx, reg, func(x *meta.Access) { x.RepositoryRoles = true })
-			},
-			func(ctx context.Context, a *authn.Authenticator, _ string) error {
-				return a.EditAccess(ctx, reg, func(x *meta.Access) { x.RepositoryRoles = false })
-			}},
-		"service principal disabled": {application,
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.SetDisabled(ctx, reg, meta.KindServicePrincipal, u, true)
-			},
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.SetDisabled(ctx, reg, meta.KindServicePrincipal, u, false)
-			}},
-		"service principal deleted": {application, func(ctx context.Context, a *authn.Authenticator, u string) error {
-			return a.DeleteServicePrincipal(ctx, reg, u)
-		}, nil},
-		"secret deleted, another stays": {application, func(ctx context.Context, a *authn.Authenticator, u string) error {
-			p, err := a.ServicePrincipal(ctx, reg, u)
-			if err != nil {
-				return err
-			}
-			if _, _, err := a.ResetSecret(ctx, reg, u, authn.NewSecret{Append: true}); err != nil {
-				return err
-			}
-			return a.DeleteSecret(ctx, reg, u, p.Secrets[0].ID)
-		}, nil},
-		"token disabled": {token,
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.SetDisabled(ctx, reg, meta.KindToken, u, true)
-			},
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.SetDisabled(ctx, reg, meta.KindToken, u, false)
-			}},
-		"token deleted": {token, func(ctx context.Context, a *authn.Authenticator, u string) error { return a.DeleteToken(ctx, reg, u) }, nil},
-		"token's password regenerated": {token, func(ctx context.Context, a *authn.Authenticator, u string) error {
-			_, _, err := a.GeneratePassword(ctx, reg, u, "password2", time.Time{})
-			return err
-		}, nil},
-		"token's password deleted": {token, func(ctx context.Context, a *authn.Authenticator, u string) error {
-			return a.DeletePassword(ctx, reg, u, "password1", "password2")
-		}, nil},
-		"token's scope map replaced": {token,
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.SetTokenScopeMap(ctx, reg, u, "others")
-			},
-			func(ctx context.Context, a *authn.Authenticator, u string) error {
-				return a.SetTokenScopeMap(ctx, reg, u, "readers")
-			}},
-		"scope map changed": {token, func(ctx context.Context, a *authn.Authenticator, _ string) error {
-			return a.EditScopeMap(ctx, reg, "readers", func(m *meta.ScopeMap) error {
-				m.Actions = []string{"repositories/own/*/metadata/read"}
-				return nil
-			})
-		}, nil},
-		"admin user disabled": {adminUser,
-			func(ctx context.Context, a *authn.Authenticator, _ string) error {
-				return a.SetAdminUser(ctx, reg, false)
-			},
-			func(ctx context.Context, a *authn.Authenticator, _ string) error {
-				return a.SetAdminUser(ctx, reg, true)
-			}},
-		"admin user's password renewed": {adminUser, func(ctx context.Context, a *authn.Authenticator, _ string) error {
-			return a.RenewAdminPassword(ctx, reg, "password")
-		}, nil},
-	} {
+	for name, c := range revocations {
 		t.Run(name, func(t *testing.T) {
 			s, _ := open(t, nil)
 			newAdmin(t, s).seed("own/app")

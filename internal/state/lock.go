@@ -4,6 +4,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/orlop/orlop/internal/filelock"
 )
 
 // locks are the locks on entries that this process holds. The system gives them
@@ -62,7 +64,7 @@ func lockFile(root *os.Root, name string) *os.File {
 	if err != nil {
 		return nil
 	}
-	if ok, err := tryLock(file); err != nil || !ok || !isStill(root, name, file) {
+	if ok, err := filelock.Try(file); err != nil || !ok || !isStill(root, name, file) {
 		file.Close()
 		return nil
 	}

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package state
+package filelock
 
 import (
 	"os"
@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock takes the lock on a file if it is free.
-func tryLock(f *os.File) (bool, error) {
+// Try takes the lock on a file if it is free, until the file is closed. The
+// error matches errors.ErrUnsupported where the file system has no locks.
+func Try(f *os.File) (bool, error) {
 	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
 	case nil:
 		return true, nil
