@@ -141,5 +141,8 @@ func message(resp *http.Response, code string, absent *orlop.Error) string {
 	if absent != nil && code == absent.Code {
 		return absent.Message
 	}
+	if code == orlop.CodeDenied { // the status of a token without the right is that of no token
+		return orlop.ErrDenied.Message
+	}
 	return fmt.Sprintf("the registry answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 }
