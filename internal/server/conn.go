@@ -37,18 +37,23 @@ type idleConn struct {
 	net.Conn
 	timeout  time.Duration
 	deadline atomic.Int64 // Unix nanoseconds of the deadline in force; HTTP/2 writes from several goroutines
-	closing  atomic.Bool  // somebody else set a nearer deadline, which stands
+	nearer   atomic.Bool  // somebody else set a nearer deadline, which stands
 	used     atomic.Bool  // a request has come, or the connection has ended
 }
 
 // SetWriteDeadline implements net.Conn. A deadline much nearer than the
-// connection's own is the end of it, such as the one for the last words of TLS.
-// Any other changes nothing.
+// connection's own stands until it is lifted: net/http sets one for the
+// handshake of TLS and lifts it, and crypto/tls one for its last words. Any
+// other changes nothing.
 func (c *idleConn) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() || time.Until(t) > c.timeout/2 {
+	if t.IsZero() {
+		c.nearer.Store(false)
+		return c.extend(time.Now())
+	}
+	if time.Until(t) > c.timeout/2 {
 		return nil
 	}
-	c.closing.Store(true)
+	c.nearer.Store(true)
 	return c.Conn.SetWriteDeadline(t)
 }
 
@@ -70,7 +75,7 @@ func (c *idleConn) CloseWrite() error {
 // Write implements net.Conn. Setting a deadline costs more than reading the
 // clock, so one is set only when a quarter of the time has gone.
 func (c *idleConn) Write(p []byte) (int, error) {
-	if c.closing.Load() {
+	if c.nearer.Load() {
 		return c.Conn.Write(p)
 	}
 	now := time.Now()
@@ -83,7 +88,7 @@ func (c *idleConn) Write(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Write(p[written:])
 		written += n
-		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.closing.Load() {
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.nearer.Load() {
 			return written, err
 		}
 		if err := c.extend(time.Now()); err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,7 +174,7 @@ func TestNearerDeadlineStands(t *testing.T) {
 		if _, err := conn.Write([]byte("x")); err != nil {
 			t.Errorf("deadline %v: %v", later, err)
 		}
-		if conn.(*idleConn).closing.Load() {
+		if conn.(*idleConn).nearer.Load() {
 			t.Errorf("deadline %v ends the connection", later)
 		}
 	}
@@ -185,6 +186,37 @@ func TestNearerDeadlineStands(t *testing.T) {
 	}
 	if _, err := conn.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("after the deadline: %v", err)
+	}
+}
+
+// TestHandshakeDeadlineIsLifted: the time that a handshake may take is not that
+// of the connection.
+func TestHandshakeDeadlineIsLifted(t *testing.T) {
+	const handshake = 300 * time.Millisecond
+	for protocol, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
+		s, _ := open(t, func(c *config.Config) { c.TLS, c.ReadHeaderTimeout = config.TLSAuto, handshake })
+		addr := start(t, s)
+		transport := trusting(t, addr, s.CAFile())
+		defer transport.CloseIdleConnections()
+		transport.ForceAttemptHTTP2 = http2
+		for i := range 2 {
+			var reused bool
+			trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { reused = c.Reused }}
+			req, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodGet, "https://localhost/v2/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatalf("%s: request %d: %v", protocol, i, err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.Proto != protocol || reused != (i > 0) {
+				t.Errorf("request %d: %s, connection reused: %v", i, resp.Proto, reused)
+			}
+			time.Sleep(2 * handshake)
+		}
 	}
 }
 
