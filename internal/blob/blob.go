@@ -31,13 +31,13 @@ var (
 // written by one Writer at a time, which the caller sees to. Keys are as
 // ValidateKey says; others are refused with ErrKey.
 type Store interface {
-	// Create begins an object. ErrExists if the key has one, whether committed
-	// or not.
+	// Create begins an object. ErrExists if the key has one that is committed.
+	// That no key is used twice is for the caller to see to.
 	Create(ctx context.Context, key string) (Writer, error)
 	// Append goes on with an object that was begun and not committed, after
-	// cutting it to offset bytes. ErrNotFound if there is none, ErrShort if
-	// fewer bytes are there.
-	Append(ctx context.Context, key string, offset int64) (Writer, error)
+	// cutting it to offset bytes: those that it had at a Sync, which gave state.
+	// ErrNotFound if there is none, ErrShort if fewer bytes are there.
+	Append(ctx context.Context, key string, offset int64, state []byte) (Writer, error)
 	// Open opens a committed object. ErrNotFound if there is none.
 	Open(ctx context.Context, key string) (Object, error)
 	// Delete removes an object, committed or not. An absent one is no error.
@@ -46,18 +46,21 @@ type Store interface {
 	List(ctx context.Context, after string) iter.Seq2[Info, error]
 }
 
-// Writer appends to an object. After any error it must only be closed. A failed
+// Writer appends to an object. The context of Create or Append is that of all
+// it does. After any error it must only be closed. A failed
 // Write leaves what was synced before, to be appended to, or nothing if that is
 // nothing; a failed Sync or Commit leaves nothing, since bytes whose sync failed
 // are never trusted again. ErrFull if no space is left.
 type Writer interface {
 	io.Writer
-	// Sync makes everything written durable, to be appended to after a restart.
-	Sync() error
+	// Sync makes everything written durable, to be appended to after a restart
+	// or in another process. state is what Append needs to know then, at most a
+	// few bytes for every MiB written; nil if it needs nothing.
+	Sync() (state []byte, err error)
 	// Commit makes the object durable and visible to Open, and closes.
 	Commit() error
-	// Close keeps what was written, not necessarily durable. After Commit it
-	// does nothing.
+	// Close keeps what was synced; what was written after that may be lost.
+	// After Commit it does nothing.
 	Close() error
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -70,11 +71,30 @@ func (r *Registry) Upload(ctx context.Context, repo, id string) (orlop.BlobWrite
 }
 
 // The state of an upload in its row begins with what it is: the content itself,
-// or the digester's state, where the content is in the blob store.
+// or, where the content is in the blob store, the digester's state after its
+// length in four bytes, and the store's.
 const (
 	stateContent byte = 'c'
-	stateDigest  byte = 'd'
+	stateObject  byte = 'o'
 )
+
+func objectState(digester, store []byte) []byte {
+	b := binary.BigEndian.AppendUint32([]byte{stateObject}, uint32(len(digester)))
+	return append(append(b, digester...), store...)
+}
+
+// splitState is the reverse of objectState.
+func splitState(state []byte) (digester, store []byte, err error) {
+	const header = 5
+	if len(state) < header || state[0] != stateObject {
+		return nil, nil, errors.New("state of another kind")
+	}
+	n, rest := binary.BigEndian.Uint32(state[1:]), state[header:]
+	if uint64(n) > uint64(len(rest)) {
+		return nil, nil, errors.New("state is cut short")
+	}
+	return rest[:n], rest[n:], nil
+}
 
 // resume brings back what an upload has received. Without a row it has
 // received nothing.
@@ -100,11 +120,14 @@ func (u *upload) resume(ctx context.Context, id string) error {
 
 // reopen opens the object of an upload at the offset that its row states.
 func (u *upload) reopen(ctx context.Context) error {
-	var err error
-	if u.digest, err = blob.RestoreDigester(u.row.State[1:]); err != nil {
+	digester, store, err := splitState(u.row.State)
+	if err == nil {
+		u.digest, err = blob.RestoreDigester(digester)
+	}
+	if err != nil {
 		return fmt.Errorf("restore upload: %w", err)
 	}
-	u.w, err = u.r.blobs.Append(ctx, u.row.Key, u.row.Offset)
+	u.w, err = u.r.blobs.Append(ctx, u.row.Key, u.row.Offset, store)
 	if errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrShort) {
 		u.r.opts.Log.Error("content of an upload is lost", "upload", u.row.Key, "offset", u.row.Offset, "error", err)
 		return orlop.ErrUploadUnknown
@@ -291,11 +314,12 @@ func (u *upload) state() (meta.Upload, error) {
 		row.State = append([]byte{stateContent}, u.small...)
 		return row, nil
 	}
-	if err := u.w.Sync(); err != nil {
+	store, err := u.w.Sync()
+	if err != nil {
 		return row, translate(err, nil)
 	}
-	state, err := u.digest.State()
-	row.State = append([]byte{stateDigest}, state...)
+	digester, err := u.digest.State()
+	row.State = objectState(digester, store)
 	return row, err
 }
 

@@ -87,6 +87,15 @@ func write(t *testing.T, w blob.Writer, content []byte) {
 	}
 }
 
+func syncAll(t *testing.T, w blob.Writer) (state []byte) {
+	t.Helper()
+	state, err := w.Sync()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
 func wantError(t *testing.T, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {

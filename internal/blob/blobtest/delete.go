@@ -22,7 +22,7 @@ func testDelete(t *testing.T, s blob.Store) {
 			t.Fatal(err)
 		}
 		wantAbsent(t, s, key)
-		_, err := s.Append(t.Context(), key, 0)
+		_, err := s.Append(t.Context(), key, 0, nil)
 		wantError(t, "append to a deleted object", err, blob.ErrNotFound)
 	}
 	if infos := list(t, s, ""); len(infos) > 0 {

@@ -15,7 +15,7 @@ func testHostileKeys(t *testing.T, s blob.Store) {
 	} {
 		_, err := s.Create(t.Context(), key)
 		wantError(t, fmt.Sprintf("create %q", key), err, blob.ErrKey)
-		_, err = s.Append(t.Context(), key, 0)
+		_, err = s.Append(t.Context(), key, 0, nil)
 		wantError(t, fmt.Sprintf("append %q", key), err, blob.ErrKey)
 		_, err = s.Open(t.Context(), key)
 		wantError(t, fmt.Sprintf("open %q", key), err, blob.ErrKey)

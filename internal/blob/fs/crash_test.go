@@ -87,7 +87,7 @@ func (ack acknowledged) write(w blob.Writer, st step) error {
 	}
 	switch st.end {
 	case 's':
-		if err := w.Sync(); err != nil {
+		if _, err := w.Sync(); err != nil {
 			return err
 		}
 		ack.synced[st.key] = st.to
@@ -104,7 +104,7 @@ func beginStep(ctx context.Context, s *Store, st step) (blob.Writer, error) {
 	if st.from < 0 {
 		return s.Create(ctx, st.key)
 	}
-	return s.Append(ctx, st.key, int64(st.from))
+	return s.Append(ctx, st.key, int64(st.from), nil)
 }
 
 // check opens the store that was found after a crash or failure and compares
@@ -145,7 +145,7 @@ func (ack acknowledged) check(t *testing.T, files *faultfs.FS) {
 // checkResume goes on with an upload from where it was acknowledged.
 func checkResume(t *testing.T, s *Store, key string, size int) {
 	t.Helper()
-	w, err := s.Append(t.Context(), key, int64(size))
+	w, err := s.Append(t.Context(), key, int64(size), nil)
 	if err != nil {
 		t.Errorf("upload of which %d bytes were acknowledged: %v", size, err)
 		return

@@ -28,7 +28,7 @@ func TestReopen(t *testing.T) {
 	if got := blobtest.Get(t, second, "key"); string(got) != string(content) {
 		t.Error("other content after the store was opened again")
 	}
-	if w, err = second.Append(t.Context(), "upload", 7); err != nil {
+	if w, err = second.Append(t.Context(), "upload", 7, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()

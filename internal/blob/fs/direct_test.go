@@ -32,11 +32,11 @@ func TestDirectWrites(t *testing.T) {
 			var want []byte
 			for i, n := range parts {
 				if n < 0 {
-					if err := w.Sync(); err != nil {
+					if _, err := w.Sync(); err != nil {
 						t.Fatal(err)
 					}
 					w.Close()
-					if w, err = s.Append(t.Context(), "key", int64(len(want))); err != nil {
+					if w, err = s.Append(t.Context(), "key", int64(len(want)), nil); err != nil {
 						t.Fatal(err)
 					}
 					continue

@@ -146,7 +146,7 @@ func (s *Store) Create(ctx context.Context, key string) (blob.Writer, error) {
 }
 
 // Append implements blob.Store.
-func (s *Store) Append(ctx context.Context, key string, offset int64) (blob.Writer, error) {
+func (s *Store) Append(ctx context.Context, key string, offset int64, _ []byte) (blob.Writer, error) {
 	if err := begin(ctx, key); err != nil {
 		return nil, err
 	}

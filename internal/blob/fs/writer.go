@@ -85,22 +85,22 @@ func (w *writer) writeDirect(p []byte) (int, error) {
 }
 
 // Sync implements blob.Writer.
-func (w *writer) Sync() error {
+func (w *writer) Sync() (state []byte, err error) {
 	if err := w.usable(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := w.file.Sync(); err != nil {
-		return w.fail("sync", err)
+		return nil, w.fail("sync", err)
 	}
 	w.synced = w.size
 	if w.named {
-		return nil
+		return nil, nil
 	}
 	if err := w.store.files.SyncDir(uploadsDir); err != nil {
-		return w.fail("sync", err)
+		return nil, w.fail("sync", err)
 	}
 	w.named = true
-	return nil
+	return nil, nil
 }
 
 // Commit implements blob.Writer.

@@ -66,7 +66,7 @@ func begin(ctx context.Context, key string) error {
 }
 
 // Append implements blob.Store.
-func (s *Store) Append(ctx context.Context, key string, offset int64) (blob.Writer, error) {
+func (s *Store) Append(ctx context.Context, key string, offset int64, _ []byte) (blob.Writer, error) {
 	if err := begin(ctx, key); err != nil {
 		return nil, err
 	}

@@ -57,14 +57,14 @@ func (w *writer) cut() {
 	w.obj.content = w.obj.content[:w.synced]
 }
 
-func (w *writer) Sync() error {
+func (w *writer) Sync() (state []byte, err error) {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	if err := w.check(); err != nil {
-		return err
+		return nil, err
 	}
 	w.synced = len(w.obj.content)
-	return nil
+	return nil, nil
 }
 
 func (w *writer) Commit() error {
