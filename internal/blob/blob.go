@@ -25,6 +25,8 @@ var (
 	ErrShort = errors.New("object is shorter than expected")
 	// ErrFull: no space is left.
 	ErrFull = errors.New("no space left")
+	// ErrUnavailable: the store cannot be reached or asks to come back later.
+	ErrUnavailable = errors.New("store is unavailable")
 )
 
 // Store keeps objects. All methods may be called concurrently; one key is

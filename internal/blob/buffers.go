@@ -30,6 +30,12 @@ func (b *Buffers) Take() *[]byte {
 	return b.Small()
 }
 
+// Large lends a large buffer, however many are lent already.
+func (b *Buffers) Large() *[]byte {
+	b.lent.Add(1)
+	return take(&b.large, PieceSize)
+}
+
 // Small lends a small buffer.
 func (b *Buffers) Small() *[]byte { return take(&b.small, chunkSize) }
 

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (e *DamageError) Unwrap() error { return e.Err }
 // two reads and many writes. It is not safe for concurrent use.
 //
 // A wrong checksum, an object of the wrong size and a failed read are a
-// *DamageError.
+// *DamageError; a store that is unavailable and a canceled context are not.
 type Reader struct {
 	obj      Object
 	size     int64
@@ -71,11 +72,8 @@ type Reader struct {
 // all the rest if n is negative. The size and the sums are what a Digester
 // found when the object was written. Closing the Reader closes the object.
 func NewReader(obj Object, size int64, sums []byte, off, n int64) *Reader {
-	off = min(max(off, 0), size)
-	if n < 0 || n > size-off {
-		n = size - off
-	}
-	r := &Reader{obj: obj, size: size, sums: sums, off: off, end: off + n}
+	off, end := part(size, off, n)
+	r := &Reader{obj: obj, size: size, sums: sums, off: off, end: end}
 	pieces := (size + PieceSize - 1) / PieceSize
 	switch {
 	case obj.Size() != size:
@@ -158,6 +156,8 @@ func (r *Reader) next() ([]byte, error) {
 func (r *Reader) load() error {
 	piece := r.off / PieceSize
 	switch {
+	case r.buf == nil && r.inOrder():
+		r.buf = buffers.Large()
 	case r.buf == nil:
 		r.buf = buffers.Take()
 	case r.chunks == nil || r.chunks.piece != piece:
@@ -173,13 +173,23 @@ func (r *Reader) load() error {
 	return err
 }
 
+// inOrder tells whether reading a piece twice, as a small buffer needs it, would
+// cost requests.
+func (r *Reader) inOrder() bool {
+	_, ok := r.obj.(*Ranged)
+	return ok
+}
+
 // read fills the buffer with n bytes from off on, fewer if the object ends
 // before.
 func (r *Reader) read(off, n int64) ([]byte, error) {
 	r.start, r.lim = off, min(off+n, r.size)
 	b := (*r.buf)[:r.lim-r.start]
 	if n, err := r.obj.ReadAt(b, r.start); n < len(b) {
-		if err == nil || err == io.EOF {
+		switch {
+		case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+			return nil, err
+		case err == nil, err == io.EOF:
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, r.damage(err)
