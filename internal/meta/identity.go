@@ -59,11 +59,25 @@ type ScopeMap struct {
 	Created     time.Time
 }
 
-// Access is how a registry is open to its callers.
+// Access is how a registry is open to its callers, and what it keeps.
 type Access struct {
 	Name          string // of the registry
 	AnonymousPull bool   // from every repository
 	// RepositoryRoles: only the repository-scoped roles give rights on content.
 	// ACR calls it AbacRepositoryPermissions.
 	RepositoryRoles bool
+	// DataTokensOnly: tokens of the management plane get tokens of the registry
+	// only if they are for its data. ACR calls the opposite
+	// azureADAuthenticationAsArmPolicy.
+	DataTokensOnly bool
+	SoftDelete     Policy // how long what was deleted can be restored
+	Retention      Policy // how long manifests stay that have lost their last tag
+}
+
+// Policy is a switch with a number of days. The zero value is for one that was
+// never set.
+type Policy struct {
+	Set     bool
+	Enabled bool
+	Days    int
 }

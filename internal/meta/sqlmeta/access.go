@@ -7,27 +7,51 @@ import (
 	"github.com/orlop/orlop/internal/meta"
 )
 
+const accessQuery = `SELECT name, anonymous_pull, repository_roles, data_tokens_only,
+	soft_delete, soft_delete_days, retention, retention_days FROM registries WHERE id = $1`
+
+func scanAccess(scan func(...any) error) (meta.Access, error) {
+	var a meta.Access
+	var deleted, retained *bool
+	var deletedDays, retainedDays *int
+	err := scan(&a.Name, &a.AnonymousPull, &a.RepositoryRoles, &a.DataTokensOnly, &deleted, &deletedDays, &retained, &retainedDays)
+	a.SoftDelete, a.Retention = policy(deleted, deletedDays), policy(retained, retainedDays)
+	return a, err
+}
+
+func policy(enabled *bool, days *int) meta.Policy {
+	if enabled == nil || days == nil {
+		return meta.Policy{}
+	}
+	return meta.Policy{Set: true, Enabled: *enabled, Days: *days}
+}
+
 // Access returns how a registry is open to its callers; ErrNotFound if there is
 // no such registry.
 func (db *DB) Access(ctx context.Context, registry int64) (meta.Access, error) {
-	var a meta.Access
-	err := db.row(ctx, `SELECT name, anonymous_pull, repository_roles FROM registries WHERE id = $1`, registry).
-		Scan(&a.Name, &a.AnonymousPull, &a.RepositoryRoles)
-	return a, err
+	return scanAccess(db.row(ctx, accessQuery, registry).Scan)
 }
 
 // EditAccess changes how a registry is open, in one transaction; its name
 // stays. ErrNotFound if there is no such registry.
 func (db *DB) EditAccess(ctx context.Context, registry int64, edit func(*meta.Access)) error {
 	return db.Update(ctx, func(tx *Tx) error {
-		var a meta.Access
-		if err := tx.row(`SELECT name, anonymous_pull, repository_roles FROM registries WHERE id = $1`, registry).
-			Scan(&a.Name, &a.AnonymousPull, &a.RepositoryRoles); err != nil {
+		a, err := scanAccess(tx.row(accessQuery, registry).Scan)
+		if err != nil {
 			return err
 		}
 		edit(&a)
-		_, err := tx.exec(`UPDATE registries SET anonymous_pull = $2, repository_roles = $3 WHERE id = $1`,
-			registry, a.AnonymousPull, a.RepositoryRoles)
+		var deleted, retained *bool
+		var deletedDays, retainedDays *int
+		if p := a.SoftDelete; p.Set {
+			deleted, deletedDays = &p.Enabled, &p.Days
+		}
+		if p := a.Retention; p.Set {
+			retained, retainedDays = &p.Enabled, &p.Days
+		}
+		_, err = tx.exec(`UPDATE registries SET anonymous_pull = $2, repository_roles = $3, data_tokens_only = $4,
+			soft_delete = $5, soft_delete_days = $6, retention = $7, retention_days = $8 WHERE id = $1`,
+			registry, a.AnonymousPull, a.RepositoryRoles, a.DataTokensOnly, deleted, deletedDays, retained, retainedDays)
 		return err
 	})
 }

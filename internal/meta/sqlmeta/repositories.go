@@ -124,11 +124,17 @@ func (tx *Tx) DeleteRepository(registry int64, name, actor string) (meta.Deleted
 	if gone.Manifests, err = tx.manifestDigests(repo); err != nil {
 		return gone, err
 	}
+	return gone, tx.dropRepository(repo)
+}
+
+// dropRepository removes a repository without tags, with its manifests and
+// links, and has its blobs reviewed.
+func (tx *Tx) dropRepository(repo int64) error {
 	if _, err := tx.exec(`INSERT INTO gc_blob_queue (blob_id, registry_id, review_after)
 		SELECT blob_id, registry_id, $2 FROM repository_blobs WHERE repo_id = $1
 		UNION SELECT e.blob_id, e.registry_id, $2 FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id WHERE m.repo_id = $1
 		ON CONFLICT (blob_id) DO UPDATE SET review_after = excluded.review_after`, repo, micros(tx.reviewAfter())); err != nil {
-		return gone, err
+		return err
 	}
 	for _, query := range []string{
 		`DELETE FROM manifest_children WHERE parent_id IN (SELECT id FROM manifests WHERE repo_id = $1)`,
@@ -136,10 +142,10 @@ func (tx *Tx) DeleteRepository(registry int64, name, actor string) (meta.Deleted
 		`DELETE FROM repositories WHERE id = $1`,
 	} {
 		if _, err := tx.exec(query, repo); err != nil {
-			return gone, err
+			return err
 		}
 	}
-	return gone, nil
+	return nil
 }
 
 func (tx *Tx) manifestDigests(repo int64) ([]digest.Digest, error) {
