@@ -62,6 +62,9 @@ type acknowledged struct {
 	locks     map[string]meta.Locks    // of tags
 	upload    string                   // id of an upload, and how much of it was acknowledged
 	offset    int64
+	// failed: a call of the storage has failed, so that an upload may have lost
+	// what it had: bytes whose sync failed are never trusted again.
+	failed bool
 	// underWay names what the step that was not acknowledged may have changed.
 	underWay map[string]bool
 }
@@ -363,8 +366,8 @@ func (w *world) checkUpload(ctx context.Context, ack *acknowledged) error {
 		return nil // committed, whether that was answered or not
 	}
 	u, err := w.reg.Upload(ctx, "a", ack.upload)
-	if errors.Is(err, orlop.ErrUploadUnknown) && ack.underWay[ack.upload] {
-		return nil // its content was made final and not yet named
+	if errors.Is(err, orlop.ErrUploadUnknown) && ack.failed && ack.underWay[ack.upload] {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("resume: %w", err)
@@ -449,6 +452,7 @@ func TestFailAtEveryCall(t *testing.T) {
 		opened := files.Calls()
 		files.FailAt(opened+n, errors.New("injected"))
 		ack := nothing()
+		ack.failed = true
 		err = w.work(t.Context(), ack)
 		if err != nil && !strings.Contains(err.Error(), "injected") {
 			t.Errorf("call %d: the cause is not told: %v", n, err)

@@ -128,6 +128,9 @@ func (u *upload) reopen(ctx context.Context) error {
 		return fmt.Errorf("restore upload: %w", err)
 	}
 	u.w, err = u.r.blobs.Append(ctx, u.row.Key, u.row.Offset, store)
+	if errors.Is(err, blob.ErrNotFound) {
+		err = u.reseal(ctx)
+	}
 	if errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrShort) {
 		u.r.opts.Log.Error("content of an upload is lost", "upload", u.row.Key, "offset", u.row.Offset, "error", err)
 		return orlop.ErrUploadUnknown
