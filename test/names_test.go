@@ -7,12 +7,6 @@ import (
 	"testing"
 )
 
-// splitAt splits repo@digest.
-func splitAt(at string) (repo, dgst string) {
-	repo, dgst, _ = strings.Cut(at, "@")
-	return repo, dgst
-}
-
 // withQuery adds a parameter to a location.
 func withQuery(location, parameter string) string {
 	if strings.Contains(location, "?") {
