@@ -19,17 +19,14 @@ type request struct {
 	done chan error
 }
 
-// Update runs fn in a transaction and makes its changes durable before it
-// returns nil. If fn or the commit fails, nothing of it stays.
-//
-// Requests that arrive while a commit is under way share the next one, each in
-// a savepoint of its own. fn runs on the one goroutine that writes: it must be
-// short, use only tx, and do nothing but SQL.
-func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+// update is DB.Update. Requests that arrive while a commit is under way share
+// the next one, each in a savepoint of its own. fn runs on the one goroutine
+// that writes.
+func (e *sqliteEngine) update(ctx context.Context, fn func(*Tx) error) error {
 	req := &request{fn: fn, done: make(chan error, 1)}
 	select {
-	case db.queue <- req:
-	case <-db.stop:
+	case e.queue <- req:
+	case <-e.stop:
 		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
@@ -38,7 +35,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	select {
 	case err := <-req.done:
 		return err
-	case <-db.done:
+	case <-e.done:
 		select {
 		case err := <-req.done:
 			return err
@@ -50,30 +47,32 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 
 // writer owns the one connection that writes.
 type writer struct {
-	db     *DB
-	tx     Tx
-	failed error // after a commit whose durability is unknown
+	engine  *sqliteEngine
+	session *sqliteSession
+	tx      Tx
+	failed  error // after a commit whose durability is unknown
 }
 
-func newWriter(db *DB) (*writer, error) {
-	conn, err := db.write.Conn(context.Background())
+func newWriter(e *sqliteEngine) (*writer, error) {
+	conn, err := e.write.Conn(context.Background())
 	if err != nil {
 		return nil, fmt.Errorf("open metadata: %w", explain(err))
 	}
-	return &writer{db: db, tx: Tx{db: db, conn: conn, stmts: map[string]*sql.Stmt{}}}, nil
+	s := &sqliteSession{conn: conn, stmts: map[string]*sql.Stmt{}}
+	return &writer{engine: e, session: s, tx: Tx{db: e.db, session: s}}, nil
 }
 
 // run carries out requests until the database is closed.
 func (w *writer) run() {
-	defer close(w.db.done)
-	defer w.tx.close()
+	defer close(w.engine.done)
+	defer w.session.close()
 	batch := make([]*request, 0, maxBatch)
 	for {
 		select {
-		case req := <-w.db.queue:
+		case req := <-w.engine.queue:
 			batch = w.gather(append(batch[:0], req))
 			w.commit(batch)
-		case <-w.db.stop:
+		case <-w.engine.stop:
 			return
 		}
 	}
@@ -83,7 +82,7 @@ func (w *writer) run() {
 func (w *writer) gather(batch []*request) []*request {
 	for len(batch) < maxBatch {
 		select {
-		case req := <-w.db.queue:
+		case req := <-w.engine.queue:
 			batch = append(batch, req)
 		default:
 			return batch
@@ -125,7 +124,7 @@ func (w *writer) transact(batch []*request, errs []error) error {
 	if kept == 0 {
 		return w.tx.plain("ROLLBACK")
 	}
-	err := w.db.fault("commit")
+	err := w.engine.db.fault("commit")
 	if err == nil {
 		err = w.tx.plain("COMMIT")
 	}
@@ -134,7 +133,7 @@ func (w *writer) transact(batch []*request, errs []error) error {
 		w.failed = lost(err)
 		return err
 	}
-	return w.db.fault("committed")
+	return w.engine.db.fault("committed")
 }
 
 // savepoint runs fn so that it can fail without the rest of its batch. broken is
@@ -177,16 +176,14 @@ func lost(err error) error {
 	return nil
 }
 
-// Tx is a transaction of Update. It is valid only until fn returns.
-type Tx struct {
-	db    *DB
+// sqliteSession is the connection of the writer.
+type sqliteSession struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 }
 
-// exec runs a statement and returns how many rows it changed.
-func (tx *Tx) exec(query string, args ...any) (int64, error) {
-	stmt, err := tx.prepare(query)
+func (s *sqliteSession) exec(query string, args []any) (int64, error) {
+	stmt, err := s.prepare(query)
 	if err != nil {
 		return 0, err
 	}
@@ -198,47 +195,37 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	return n, explain(err)
 }
 
-// row runs a query that gives at most one row.
-func (tx *Tx) row(query string, args ...any) row {
-	stmt, err := tx.prepare(query)
+func (s *sqliteSession) row(query string, args []any) row {
+	stmt, err := s.prepare(query)
 	if err != nil {
 		return row{err: err}
 	}
 	return row{row: stmt.QueryRow(args...)}
 }
 
-// rows runs a query that gives many rows. They must be closed before the next
-// statement.
-func (tx *Tx) rows(query string, args ...any) (*sql.Rows, error) {
-	stmt, err := tx.prepare(query)
+func (s *sqliteSession) rows(query string, args []any) (rows, error) {
+	stmt, err := s.prepare(query)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := stmt.Query(args...)
-	return rows, explain(err)
+	return sqliteRows(stmt.Query(args...))
 }
 
-// plain runs a statement without arguments or result.
-func (tx *Tx) plain(query string) error {
-	_, err := tx.exec(query)
-	return err
-}
-
-func (tx *Tx) prepare(query string) (*sql.Stmt, error) {
-	if s, ok := tx.stmts[query]; ok {
-		return s, nil
+func (s *sqliteSession) prepare(query string) (*sql.Stmt, error) {
+	if stmt, ok := s.stmts[query]; ok {
+		return stmt, nil
 	}
-	stmt, err := tx.conn.PrepareContext(context.Background(), numbered(query))
+	stmt, err := s.conn.PrepareContext(context.Background(), numbered(query))
 	if err != nil {
 		return nil, explain(fmt.Errorf("prepare %q: %w", query, err))
 	}
-	tx.stmts[query] = stmt
+	s.stmts[query] = stmt
 	return stmt, nil
 }
 
-func (tx *Tx) close() {
-	for _, s := range tx.stmts {
-		s.Close()
+func (s *sqliteSession) close() {
+	for _, stmt := range s.stmts {
+		stmt.Close()
 	}
-	tx.conn.Close()
+	s.conn.Close()
 }

@@ -126,7 +126,7 @@ func TestTransactionThatIsGone(t *testing.T) {
 			})
 		})
 	}
-	for len(db.queue) < len(errs) {
+	for len(db.engine.(*sqliteEngine).queue) < len(errs) {
 		runtime.Gosched()
 	}
 	close(next)

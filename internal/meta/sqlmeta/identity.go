@@ -2,7 +2,6 @@ package sqlmeta
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 
 	"github.com/orlop/orlop/internal/meta"
@@ -56,10 +55,10 @@ const (
 
 // fill reads secrets and roles of a principal.
 func (db *DB) fill(ctx context.Context, p *meta.Principal) error {
-	return fill(p, func(query string, args ...any) (*sql.Rows, error) { return db.rows(ctx, query, args...) })
+	return fill(p, func(query string, args ...any) (rows, error) { return db.rows(ctx, query, args...) })
 }
 
-func fill(p *meta.Principal, query func(string, ...any) (*sql.Rows, error)) error {
+func fill(p *meta.Principal, query func(string, ...any) (rows, error)) error {
 	rows, err := query(secretsQuery, p.ID)
 	if err != nil {
 		return err
@@ -74,7 +73,7 @@ func fill(p *meta.Principal, query func(string, ...any) (*sql.Rows, error)) erro
 	return err
 }
 
-func scanSecrets(rows *sql.Rows) (out []meta.Secret, err error) {
+func scanSecrets(rows rows) (out []meta.Secret, err error) {
 	defer rows.Close()
 	for rows.Next() {
 		var s meta.Secret
@@ -88,7 +87,7 @@ func scanSecrets(rows *sql.Rows) (out []meta.Secret, err error) {
 	return out, explain(rows.Err())
 }
 
-func scanRoles(rows *sql.Rows) (out []meta.RoleAssignment, err error) {
+func scanRoles(rows rows) (out []meta.RoleAssignment, err error) {
 	defer rows.Close()
 	for rows.Next() {
 		var a meta.RoleAssignment
