@@ -23,8 +23,9 @@ type crowd struct {
 	seed    int // nothing is pushed twice by crowds of different seeds
 	// failed is told the error of a request, and says whether its worker goes on.
 	failed func(error) bool
-	// worked is called after each piece of work that went well; may be nil.
-	worked func()
+	// worked is called after each piece of work that went well, and says whether
+	// its worker goes on; may be nil.
+	worked func() bool
 }
 
 const crowdWorkers = 6
@@ -41,13 +42,23 @@ func (c *crowd) work(ctx context.Context) {
 				if err != nil && !c.failed(err) {
 					return
 				}
-				if err == nil && c.worked != nil {
-					c.worked()
+				if err == nil && c.worked != nil && !c.worked() {
+					return
 				}
 			}
 		})
 	}
 	wg.Wait()
+}
+
+// workFor lets the crowd work until n requests more have been acknowledged.
+func (c *crowd) workFor(t *testing.T, n int64) {
+	t.Helper()
+	enough := c.books.acked.Load() + n
+	c.seed++
+	c.worked = func() bool { return c.books.acked.Load() < enough }
+	c.work(t.Context())
+	c.worked = nil
 }
 
 // refusals makes a function for crowd.failed: the server may go away, which
@@ -221,6 +232,7 @@ func (a *api) send(ctx context.Context, books *ledger, p *partial, from, to int)
 	ans, err := a.do(ctx, http.MethodPatch, p.location, bytes.NewReader(p.content[from:to]),
 		"Content-Type", "application/octet-stream", "Content-Range", fmt.Sprintf("%d-%d", from, to-1))
 	if err == nil && ans.status != http.StatusAccepted {
+		books.refused(p)
 		err = &statusError{"PATCH " + p.location, ans}
 	}
 	if err != nil {
@@ -241,6 +253,9 @@ func (a *api) finish(ctx context.Context, books *ledger, p *partial, from int) e
 	books.ending(p)
 	books.try(blobOf(p.repo, dgst), dgst)
 	if err := a.created(ctx, http.MethodPut, withQuery(p.location, "digest="+dgst.String()), nil, "application/octet-stream"); err != nil {
+		if _, refused := errors.AsType[*statusError](err); refused {
+			books.refused(p)
+		}
 		return err
 	}
 	books.ack(blobOf(p.repo, dgst), dgst)

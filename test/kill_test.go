@@ -50,10 +50,11 @@ func workUntil(t *testing.T, p *testenv.Process, books *ledger, round int, end f
 	ending := sync.OnceFunc(func() {
 		time.AfterFunc(rand.N(8*time.Millisecond), func() { end(); close(over) })
 	})
-	c := &crowd{clients: []*api{newAPI(t, &p.Server)}, books: books, seed: round, failed: refusals(t), worked: func() {
+	c := &crowd{clients: []*api{newAPI(t, &p.Server)}, books: books, seed: round, failed: refusals(t), worked: func() bool {
 		if books.acked.Load() >= endAt {
 			ending()
 		}
+		return true
 	}}
 	c.work(t.Context())
 	ending()

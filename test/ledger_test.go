@@ -24,6 +24,7 @@ type ledger struct {
 	mu      sync.Mutex
 	claims  map[thing]*claim
 	uploads map[string]*partial // by location
+	dark    bool                // the power is cut: nobody gets an answer any more
 	acked   atomic.Int64        // how many requests were acknowledged
 }
 
@@ -59,6 +60,7 @@ type partial struct {
 	content        []byte
 	acked, sent    int  // bytes
 	ending         bool // its end was asked for
+	failed         bool // a request was refused: what it had may be gone
 }
 
 func newLedger() *ledger {
@@ -83,12 +85,23 @@ func (l *ledger) try(x thing, state digest.Digest) {
 func (l *ledger) ack(x thing, state digest.Digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.dark {
+		return
+	}
 	c := l.claim(x)
 	c.known = state
 	if i := slices.Index(c.maybe, state); i >= 0 {
 		c.maybe = slices.Delete(c.maybe, i, i+1)
 	}
 	l.acked.Add(1)
+}
+
+// power says whether there is any. A server does not know that its disk is dead
+// and may answer for a moment longer; in the dark no answer counts.
+func (l *ledger) power(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dark = !on
 }
 
 // begun notes a new upload; sending and sent follow its bytes, ended its end.
@@ -107,6 +120,9 @@ func (l *ledger) sending(p *partial, to int) {
 func (l *ledger) sent(p *partial, to int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.dark {
+		return
+	}
 	p.acked = to
 	l.acked.Add(1)
 }
@@ -117,9 +133,18 @@ func (l *ledger) ending(p *partial) {
 	p.ending = true
 }
 
+func (l *ledger) refused(p *partial) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.failed = true
+}
+
 func (l *ledger) ended(p *partial) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.dark {
+		return
+	}
 	delete(l.uploads, p.location)
 }
 
@@ -146,29 +171,49 @@ func (l *ledger) verify(t *testing.T, s *testenv.Server) {
 	for _, p := range slices.Collect(maps.Values(l.uploads)) {
 		l.resume(t, client, p)
 	}
-	things := make(chan thing)
-	var wg sync.WaitGroup
+	found := l.look(t, client)
+	for x, state := range found {
+		*l.claims[x] = claim{known: state}
+	}
+	repos := map[string]bool{}
+	for x := range l.claims {
+		repos[x.repo] = true
+	}
+	for repo := range repos {
+		l.checkTags(t, client, repo, found)
+	}
+}
+
+// look compares a server with the ledger and returns what it has.
+func (l *ledger) look(t *testing.T, client *api) map[thing]digest.Digest {
+	t.Helper()
+	var (
+		mu     sync.Mutex
+		found  = map[thing]digest.Digest{}
+		things = make(chan thing)
+		wg     sync.WaitGroup
+	)
 	for range 4 {
 		wg.Go(func() {
 			for x := range things {
-				l.check(t, client, x)
+				if state, ok := l.check(t, client, x); ok {
+					mu.Lock()
+					found[x] = state
+					mu.Unlock()
+				}
 			}
 		})
 	}
-	repos := map[string]bool{}
-	for _, x := range slices.Collect(maps.Keys(l.claims)) {
-		repos[x.repo] = true
+	for x := range l.claims {
 		things <- x
 	}
 	close(things)
 	wg.Wait()
-	for repo := range repos {
-		l.checkTags(t, client, repo)
-	}
+	return found
 }
 
-// check looks for one thing.
-func (l *ledger) check(t *testing.T, client *api, x thing) {
+// check looks for one thing and returns its state.
+func (l *ledger) check(t *testing.T, client *api, x thing) (state digest.Digest, ok bool) {
 	t.Helper()
 	path := "/v2/" + x.repo + "/manifests/" + x.name
 	if x.kind == blobKind {
@@ -177,22 +222,18 @@ func (l *ledger) check(t *testing.T, client *api, x thing) {
 	ans, err := client.do(t.Context(), http.MethodGet, path, nil)
 	if err != nil || ans.status != http.StatusOK && ans.status != http.StatusNotFound {
 		t.Errorf("%s: %v %v", x, status(ans), err)
-		return
+		return "", false
 	}
-	var state digest.Digest
 	if ans.status == http.StatusOK {
 		state = digest.FromBytes(ans.body)
 	}
-	l.mu.Lock()
-	c := l.claim(x)
-	if state != c.known && !slices.Contains(c.maybe, state) {
+	if c := l.claims[x]; state != c.known && !slices.Contains(c.maybe, state) {
 		t.Errorf("%s: %q is there, acknowledged was %q, and perhaps %q", x, state, c.known, c.maybe)
 	}
-	c.known, c.maybe = state, nil
-	l.mu.Unlock()
 	if x.kind == tagKind && state != "" {
 		checkWhole(t, client, x, ans.body)
 	}
+	return state, true
 }
 
 // checkWhole checks that a tagged manifest lacks no blob.
@@ -211,18 +252,18 @@ func checkWhole(t *testing.T, client *api, x thing, raw []byte) {
 	}
 }
 
-// checkTags compares the list of a repository's tags with the ledger.
-func (l *ledger) checkTags(t *testing.T, client *api, repo string) {
+// checkTags compares the list of a repository's tags with what was found.
+func (l *ledger) checkTags(t *testing.T, client *api, repo string, found map[thing]digest.Digest) {
 	t.Helper()
 	listed := map[string]bool{}
 	for _, tag := range listTags(t, client, repo) {
 		listed[tag] = true
-		if c := l.claims[tagOf(repo, tag)]; c == nil || c.known == "" {
-			t.Errorf("tag %s:%s is listed and must not be there", repo, tag)
+		if found[tagOf(repo, tag)] == "" {
+			t.Errorf("tag %s:%s is listed and is not there", repo, tag)
 		}
 	}
-	for x, c := range l.claims {
-		if x.kind == tagKind && x.repo == repo && c.known != "" && !listed[x.name] {
+	for x, state := range found {
+		if x.kind == tagKind && x.repo == repo && state != "" && !listed[x.name] {
 			t.Errorf("%s is not listed", x)
 		}
 	}
@@ -240,12 +281,16 @@ func (l *ledger) resume(t *testing.T, client *api, p *partial) {
 		}
 	}
 	ans, err := client.awaitUpload(t.Context(), p.location)
+	if err == nil && ans.status == http.StatusNotFound && p.failed {
+		l.ended(p)
+		return
+	}
 	if err != nil || ans.status != http.StatusNoContent {
 		t.Errorf("upload with %d bytes acknowledged: %v %v", p.acked, status(ans), err)
 		return
 	}
 	offset := offsetOf(ans)
-	if offset < p.acked || offset > p.sent {
+	if offset < p.acked && !p.failed || offset > p.sent {
 		t.Errorf("upload goes on from %d; %d bytes were acknowledged and %d sent", offset, p.acked, p.sent)
 	}
 	if err := client.finish(t.Context(), l, p, offset); err != nil {

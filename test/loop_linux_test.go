@@ -18,9 +18,6 @@ type disk struct {
 	mounted    bool
 }
 
-// smallestImage is how small an image may be, by the type of its file system.
-var smallestImage = map[string]string{"ext4": "128M", "xfs": "320M"}
-
 // newDisk makes a file system of a type, ext4 or xfs, and mounts it until the
 // end of the test.
 func newDisk(t *testing.T, fstype, size string) *disk {
