@@ -81,3 +81,18 @@ type Info struct {
 	Committed bool
 	Modified  time.Time
 }
+
+// Forker is a Store that can go on with an object which somebody may be writing
+// to who does not know yet that it is not theirs any more.
+type Forker interface {
+	// Fork begins the object to with the first offset bytes of from, as Append
+	// would go on with from, and nothing that a writer of from does changes it.
+	// from is left as it is or made final.
+	Fork(ctx context.Context, from, to string, offset int64, state []byte) (Writer, error)
+}
+
+// Signer is a Store whose objects can be read at a URL by who knows it.
+type Signer interface {
+	// URL is where an object can be read for some time, with ranges.
+	URL(ctx context.Context, key string, life time.Duration) (string, error)
+}

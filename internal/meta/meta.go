@@ -33,6 +33,9 @@ type Blob struct {
 	Key     string
 	Sums    []byte // CRC-32C of each MiB, 4 bytes big endian each; nil if Content is set
 	Content []byte
+	// Safe is until when the garbage collector leaves it, whatever happens, as known
+	// when it was read; zero if unknown.
+	Safe time.Time
 }
 
 // Manifest is a manifest with what the rules need to know of it.
@@ -49,9 +52,11 @@ type Manifest struct {
 	OS           string
 	// Sparse lets Blobs be missing from the repository.
 	Sparse bool
+	// Safe is as of Blob.
+	Safe time.Time
 }
 
-// Upload is a resumable upload that has received bytes.
+// Upload is a resumable upload that has received bytes, or has ended.
 type Upload struct {
 	ID        string
 	Repo      string
@@ -59,8 +64,10 @@ type Upload struct {
 	Key       string
 	Offset    int64
 	State     []byte // hash and sums so far; see blob.Digester
-	Cancelled bool
+	Ended     bool   // the id is not to be used any more
 	Expires   time.Time
+	Version   int64     // grows with every change; 0: not stored
+	Taken     time.Time // until when a request is alone with it; zero: none is
 }
 
 // RepositoryInfo is a repository as ACR shows it.

@@ -29,8 +29,11 @@ type Options struct {
 	// store; 32 KiB if 0, none if negative.
 	SmallBlob int
 	// CacheBytes bounds the memory that hot manifests, small blobs and tags
-	// take; 24 MiB if 0.
+	// take; 24 MiB if 0. With Shared nothing is kept.
 	CacheBytes int64
+	// Shared: other nodes use the metadata store and the blob store too. What
+	// they may change is read at each request then.
+	Shared bool
 	// Sparse accepts manifests whose blobs are not all in the repository.
 	Sparse bool
 	// UploadLife is how long an upload may be resumed; 7 days if 0.
@@ -43,7 +46,10 @@ func (o *Options) setDefaults() {
 	if o.SmallBlob == 0 {
 		o.SmallBlob = 32 << 10
 	}
-	if o.CacheBytes == 0 {
+	switch {
+	case o.Shared:
+		o.CacheBytes = 0
+	case o.CacheBytes == 0:
 		o.CacheBytes = 24 << 20
 	}
 	if o.UploadLife == 0 {

@@ -1,16 +1,12 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
-
-	"github.com/opencontainers/go-digest"
+	"time"
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/blob"
@@ -25,12 +21,13 @@ type upload struct {
 	r       *Registry
 	ctx     context.Context // of the request that this writer serves
 	repo    string
-	row     meta.Upload // as stored, if known is set
-	known   bool        // a row exists
+	given   bool        // the client knows the id
+	row     meta.Upload // as stored, if it has a version
 	small   []byte      // content so far, while w is nil
 	w       blob.Writer
 	digest  *blob.Digester // of what w has
 	err     error          // of a write; nothing more is taken after it
+	lost    bool           // another request has it
 	ended   bool
 	release func()
 }
@@ -46,7 +43,7 @@ func (r *Registry) Upload(ctx context.Context, repo, id string) (orlop.BlobWrite
 	if err := checkName(repo); err != nil {
 		return nil, err
 	}
-	u := &upload{r: r, ctx: ctx, repo: repo, release: func() {}}
+	u := &upload{r: r, ctx: ctx, repo: repo, given: id != "", release: func() {}}
 	if id == "" {
 		u.row = meta.Upload{ID: r.newUploadID(repo), Repo: repo, Principal: r.actor.ID}
 		u.row.Expires = r.expires(u.row.ID)
@@ -70,94 +67,8 @@ func (r *Registry) Upload(ctx context.Context, repo, id string) (orlop.BlobWrite
 	return u, nil
 }
 
-// The state of an upload in its row begins with what it is: the content itself,
-// or, where the content is in the blob store, the digester's state after its
-// length in four bytes, and the store's.
-const (
-	stateContent byte = 'c'
-	stateObject  byte = 'o'
-)
-
-func objectState(digester, store []byte) []byte {
-	b := binary.BigEndian.AppendUint32([]byte{stateObject}, uint32(len(digester)))
-	return append(append(b, digester...), store...)
-}
-
-// splitState is the reverse of objectState.
-func splitState(state []byte) (digester, store []byte, err error) {
-	const header = 5
-	if len(state) < header || state[0] != stateObject {
-		return nil, nil, errors.New("state of another kind")
-	}
-	n, rest := binary.BigEndian.Uint32(state[1:]), state[header:]
-	if uint64(n) > uint64(len(rest)) {
-		return nil, nil, errors.New("state is cut short")
-	}
-	return rest[:n], rest[n:], nil
-}
-
-// resume brings back what an upload has received. Without a row it has
-// received nothing.
-func (u *upload) resume(ctx context.Context, id string) error {
-	row, err := u.r.db.Upload(ctx, u.r.id, id)
-	if errors.Is(err, sqlmeta.ErrNotFound) {
-		u.row = meta.Upload{ID: id, Repo: u.repo, Principal: u.r.actor.ID, Expires: u.r.expires(id)}
-		return nil
-	}
-	if err != nil {
-		return translate(err, nil)
-	}
-	if row.Cancelled || len(row.State) == 0 {
-		return orlop.ErrUploadUnknown
-	}
-	u.row, u.known = row, true
-	if row.State[0] == stateContent {
-		u.small = row.State[1:]
-		return nil
-	}
-	return u.reopen(ctx)
-}
-
-// reopen opens the object of an upload at the offset that its row states.
-func (u *upload) reopen(ctx context.Context) error {
-	digester, store, err := splitState(u.row.State)
-	if err == nil {
-		u.digest, err = blob.RestoreDigester(digester)
-	}
-	if err != nil {
-		return fmt.Errorf("restore upload: %w", err)
-	}
-	u.w, err = u.r.blobs.Append(ctx, u.row.Key, u.row.Offset, store)
-	if errors.Is(err, blob.ErrNotFound) {
-		err = u.reseal(ctx)
-	}
-	if errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrShort) {
-		u.r.opts.Log.Error("content of an upload is lost", "upload", u.row.Key, "offset", u.row.Offset, "error", err)
-		return orlop.ErrUploadUnknown
-	}
-	return translate(err, nil)
-}
-
-// UploadOffset tells how much of an upload has arrived.
-func (r *Registry) UploadOffset(ctx context.Context, repo, id string) (int64, error) {
-	if err := checkName(repo); err != nil {
-		return 0, err
-	}
-	if err := r.checkUploadID(repo, id); err != nil {
-		return 0, err
-	}
-	if r.uploads.over(id) {
-		return 0, orlop.ErrUploadUnknown
-	}
-	row, err := r.db.Upload(ctx, r.id, id)
-	if errors.Is(err, sqlmeta.ErrNotFound) {
-		return 0, nil
-	}
-	if row.Cancelled {
-		return 0, orlop.ErrUploadUnknown
-	}
-	return row.Offset, translate(err, nil)
-}
+// known tells whether the upload has a row.
+func (u *upload) known() bool { return u.row.Version > 0 }
 
 // ID names the upload.
 func (u *upload) ID() string { return u.row.ID }
@@ -188,6 +99,9 @@ func (u *upload) Write(p []byte) (int, error) {
 // append hashes and stores bytes. After an error the object must not be
 // trusted beyond the offset of the row.
 func (u *upload) append(p []byte) (int, error) {
+	if u.err = u.renew(); u.err != nil {
+		return 0, u.err
+	}
 	u.digest.Write(p)
 	n, err := u.w.Write(p)
 	u.err = translate(err, nil)
@@ -242,14 +156,14 @@ func (u *upload) spill() (err error) {
 	if u.digest, err = blob.NewDigester(); err != nil {
 		return err
 	}
-	if u.row.Key != "" { // of a spill that was cut
+	if u.row.Key != "" { // of a spill that was cut: no content is ever read there
 		if err := u.r.blobs.Delete(ctx, u.row.Key); err != nil {
 			return translate(err, nil)
 		}
 	}
 	row := u.row
-	row.Key = newKey()
-	if !u.known {
+	row.Key, row.Taken = newKey(), u.r.lease()
+	if !u.known() {
 		row.State = []byte{stateContent}
 	}
 	if err := u.save(ctx, row); err != nil {
@@ -271,8 +185,9 @@ func newKey() string {
 	return hex.EncodeToString(chance[:])
 }
 
-// save stores the row of the upload. Where nothing may be pushed it is refused
-// here already, before the content has arrived.
+// save stores the row of the upload, if it is this request's still. Where
+// nothing may be pushed it is refused here already, before the content has
+// arrived.
 func (u *upload) save(ctx context.Context, row meta.Upload) error {
 	err := u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error {
 		if err := tx.Writable(u.r.id, u.repo); err != nil {
@@ -281,9 +196,10 @@ func (u *upload) save(ctx context.Context, row meta.Upload) error {
 		return tx.PutUpload(u.r.id, row)
 	})
 	if err != nil {
-		return translate(err, nil)
+		return u.refused(ctx, err)
 	}
-	u.row, u.known = row, true
+	u.row = row
+	u.row.Version++
 	return nil
 }
 
@@ -297,14 +213,15 @@ func (u *upload) Close() error {
 	if u.err != nil {
 		return u.recede(ctx)
 	}
-	if u.known && u.Offset() == u.row.Offset || u.Offset() == 0 {
-		return nil
+	if u.known() && u.Offset() == u.row.Offset || u.Offset() == 0 {
+		return u.letGo(ctx)
 	}
 	row, err := u.state()
 	if err != nil {
 		u.err = err
 		return errors.Join(err, u.recede(ctx))
 	}
+	row.Taken = time.Time{}
 	return u.save(ctx, row)
 }
 
@@ -333,147 +250,4 @@ func (u *upload) end() {
 		u.w.Close()
 	}
 	u.release()
-}
-
-// recede gives back the space of what arrived since the row was stored, after
-// an error of the store: all of it, if nothing has been acknowledged.
-func (u *upload) recede(ctx context.Context) error {
-	if u.w != nil {
-		u.w.Close()
-	}
-	switch {
-	case !u.known:
-		return nil
-	case u.row.Offset == 0:
-		return u.drop(ctx)
-	case u.row.State[0] == stateContent && u.row.Key != "":
-		return translate(u.r.blobs.Delete(ctx, u.row.Key), nil)
-	}
-	return nil // the store has cut the object itself
-}
-
-// drop takes an upload back to where nothing has arrived.
-func (u *upload) drop(ctx context.Context) error {
-	var err error
-	if u.row.Key != "" {
-		err = u.r.blobs.Delete(ctx, u.row.Key)
-	}
-	if u.known {
-		err = errors.Join(err, u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.DeleteUpload(u.r.id, u.row.ID) }))
-	}
-	u.known, u.row.Key = false, ""
-	return translate(err, nil)
-}
-
-// Cancel ends the upload and drops what has arrived.
-func (u *upload) Cancel(ctx context.Context) error {
-	if u.ended {
-		return nil
-	}
-	defer u.end()
-	ctx = context.WithoutCancel(ctx)
-	if u.w != nil {
-		u.w.Close()
-	}
-	u.r.uploads.end(u.row.ID)
-	if !u.known {
-		return nil // what never had a row needs none to be gone
-	}
-	err := u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.CancelUpload(u.r.id, u.row) })
-	if u.row.Key != "" {
-		err = errors.Join(err, u.r.blobs.Delete(ctx, u.row.Key))
-	}
-	return translate(err, nil)
-}
-
-// Commit ends the upload: the content must match d. Bytes first, row second.
-func (u *upload) Commit(ctx context.Context, d digest.Digest) (orlop.Descriptor, error) {
-	if err := checkDigest(d); err != nil {
-		return orlop.Descriptor{}, err
-	}
-	if u.ended || u.err != nil {
-		return orlop.Descriptor{}, errors.Join(u.err, orlop.ErrUploadInvalid)
-	}
-	b := meta.Blob{Digest: d, Size: u.Offset()}
-	err := u.finish(ctx, &b)
-	if errors.Is(err, orlop.ErrDigestInvalid) {
-		u.r.uploads.end(u.row.ID)
-		err = errors.Join(err, u.drop(context.WithoutCancel(ctx)))
-	}
-	if err != nil {
-		u.err = err
-		return orlop.Descriptor{}, err
-	}
-	defer u.end()
-	return describe(&b), u.publish(ctx, b)
-}
-
-// finish verifies the content and makes it durable where it is not kept in the
-// row.
-func (u *upload) finish(ctx context.Context, b *meta.Blob) error {
-	mismatch := orlop.ErrDigestInvalid.WithDetail(map[string]string{"digest": string(b.Digest)})
-	if u.w == nil {
-		b.Content = bytes.Clone(u.small)
-		if b.Digest.Algorithm().FromBytes(u.small) != b.Digest {
-			return mismatch
-		}
-		return nil
-	}
-	b.Key, b.Sums = u.row.Key, u.digest.Sums()
-	if got, err := u.digest.Digest(b.Digest.Algorithm()); err == nil && got != b.Digest {
-		return mismatch
-	}
-	if err := u.w.Commit(); err != nil {
-		return translate(err, nil)
-	}
-	return u.rehash(ctx, b, mismatch)
-}
-
-// rehash reads the content once more where the client has named an algorithm
-// only at the end that was not the one hashed on arrival.
-func (u *upload) rehash(ctx context.Context, b *meta.Blob, mismatch error) error {
-	if _, err := u.digest.Digest(b.Digest.Algorithm()); err == nil {
-		return nil
-	}
-	obj, err := u.r.blobs.Open(ctx, b.Key)
-	if err != nil {
-		return translate(err, nil)
-	}
-	rd := blob.NewReader(obj, b.Size, b.Sums, 0, b.Size)
-	defer rd.Close()
-	hash := b.Digest.Algorithm().Digester()
-	if _, err := rd.WriteTo(hash.Hash()); err != nil {
-		return translate(err, nil)
-	}
-	if hash.Digest() != b.Digest {
-		return mismatch
-	}
-	return nil
-}
-
-// publish makes the blob visible in its repository, and removes what is not
-// needed then: the object just written, if the registry had the blob already or
-// the upload has expired meanwhile, and that of a spill that was cut.
-func (u *upload) publish(ctx context.Context, b meta.Blob) error {
-	release := u.r.cache.hold(u.r.key(u.repo, string(b.Digest)).of(cachedBlob))
-	defer release()
-	ctx = context.WithoutCancel(ctx)
-	stored := false
-	err := u.r.db.Update(ctx, func(tx *sqlmeta.Tx) (err error) {
-		if stored, err = tx.PutBlob(u.r.id, u.repo, b); err != nil || !u.known {
-			return err
-		}
-		return tx.FinishUpload(u.r.id, u.row.ID, b.Key)
-	})
-	expired := errors.Is(err, sqlmeta.ErrNotFound)
-	if err != nil && !expired {
-		return translate(err, nil) // its row still names the object
-	}
-	u.r.uploads.end(u.row.ID)
-	if u.row.Key != "" && (!stored || expired || b.Key == "") {
-		if err := u.r.blobs.Delete(ctx, u.row.Key); err != nil {
-			u.r.opts.Log.Warn("surplus object not removed yet", "key", u.row.Key, "error", err)
-		}
-	}
-	return translate(err, orlop.ErrUploadUnknown)
 }

@@ -36,7 +36,10 @@ type object struct {
 	modified  time.Time
 }
 
-var _ blob.Store = (*Store)(nil)
+var (
+	_ blob.Store  = (*Store)(nil)
+	_ blob.Forker = (*Store)(nil)
+)
 
 // New makes an empty store.
 func New(o Options) *Store {
@@ -82,6 +85,28 @@ func (s *Store) Append(ctx context.Context, key string, offset int64, _ []byte) 
 	s.used -= int64(len(obj.content)) - offset
 	obj.content = obj.content[:offset]
 	return &writer{store: s, key: key, obj: obj, synced: int(offset)}, nil
+}
+
+// Fork implements blob.Forker.
+func (s *Store) Fork(ctx context.Context, from, to string, offset int64, _ []byte) (blob.Writer, error) {
+	if err := errors.Join(begin(ctx, from), begin(ctx, to)); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.objects[from]
+	switch {
+	case old == nil || old.committed:
+		return nil, blob.ErrNotFound
+	case s.objects[to] != nil:
+		return nil, blob.ErrExists
+	case offset < 0 || offset > int64(len(old.content)):
+		return nil, blob.ErrShort
+	}
+	obj := &object{content: slices.Clone(old.content[:offset]), modified: time.Now()}
+	s.objects[to] = obj
+	s.used += offset
+	return &writer{store: s, key: to, obj: obj}, nil
 }
 
 // Open implements blob.Store.
