@@ -29,16 +29,28 @@ type puller struct {
 func (p *puller) fetch(ctx context.Context, groups []group, concurrency int) error {
 	running := newInFlight(concurrency)
 	g, fetching := errgroup.WithContext(ctx)
+	idle := make(chan group) // to a goroutine that has nothing to do: its stack has grown already
 	for _, files := range groups {
-		size := files[0].desc.Size
-		if running.start(fetching, size) != nil {
+		if running.start(fetching, files[0].desc.Size) != nil {
 			break
 		}
+		select {
+		case idle <- files:
+			continue
+		default:
+		}
 		g.Go(func() error {
-			defer running.end(size)
-			return p.fetchGroup(fetching, files)
+			for more := true; more; files, more = <-idle {
+				err := p.fetchGroup(fetching, files)
+				running.end(files[0].desc.Size)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
+	close(idle)
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -117,15 +129,20 @@ func (f *fetch) open(ctx context.Context, off int64) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, f.p.from.aboutRef(f.p.from.digested(f.desc.Digest), err)
 	}
-	return &countingReader{BlobReader: r, task: f.task}, nil
+	return r, nil
 }
 
 func (f *fetch) read(ctx context.Context, off int64) (orlop.BlobReader, error) {
 	from := f.p.from
-	if off == 0 {
-		return orlop.OpenWhole(ctx, from.Registry, from.repo, f.desc)
+	if _, ok := from.Registry.(orlop.SmallReader); ok && off == 0 && f.desc.Size <= smallSize {
+		content, err := orlop.ReadSmall(ctx, from.Registry, from.repo, f.desc)
+		return files.Whole(content, f.desc), err
 	}
-	return from.OpenBlob(ctx, from.repo, f.desc.Digest, off, -1)
+	r, err := from.OpenBlob(ctx, from.repo, f.desc.Digest, off, -1)
+	if err != nil {
+		return nil, err
+	}
+	return &countingReader{BlobReader: r, task: f.task}, nil
 }
 
 func openFile(path string) files.OpenFunc {

@@ -26,6 +26,9 @@ func (t *Target) restoreFile(ctx context.Context, p place, d download) (existed 
 	case old.Mode()&fs.ModeSymlink == 0:
 		return false, errors.New("it exists and is not a regular file")
 	}
+	if d.desc.Size <= maxAhead {
+		return false, t.writeSmall(ctx, p, old, d)
+	}
 	return false, t.writeVerified(ctx, p, old, d)
 }
 
@@ -48,8 +51,7 @@ func hasContent(ctx context.Context, p place, desc orlop.Descriptor) (bool, erro
 
 // writeVerified fetches into a partial file beside p and renames it when its
 // content is right. A link at p is replaced, not followed. old is the file
-// there, nil if none; its permissions are kept, and it is replaced by what is on
-// disk, so that a power cut leaves one of the two whole.
+// there, nil if none.
 func (t *Target) writeVerified(ctx context.Context, p place, old fs.FileInfo, d download) error {
 	part, err := t.openPartial(p, d.desc, 0o666)
 	if err != nil {
@@ -57,11 +59,8 @@ func (t *Target) writeVerified(ctx context.Context, p place, old fs.FileInfo, d 
 	}
 	d.off = part.size
 	err = d.fetch(ctx, part.File)
-	if err == nil && old != nil && old.Mode().IsRegular() {
-		err = part.Chmod(old.Mode().Perm())
-	}
-	if err == nil && old != nil {
-		err = part.Sync()
+	if err == nil {
+		err = likeOld(part.File, old)
 	}
 	if err != nil {
 		part.close(d.cut)

@@ -54,6 +54,9 @@ type Target struct {
 	swept   sync.Map // by name, the folders from which old temporary files have been removed
 
 	restored, failed atomic.Bool // a file was, at least one
+
+	mu   sync.Mutex  // guards what follows
+	last *openFolder // that a small file was written to; nil: none
 }
 
 // OpenTarget opens the directory dir, made if it is missing; "" is the current
@@ -79,6 +82,9 @@ func (t *Target) Close() error {
 	if t.restored.Load() && !t.failed.Load() {
 		t.sweepParts()
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closeLast()
 	return t.root.Close()
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/orlop/orlop/ref"
 )
 
 // ProgressOptions say where progress is shown. The zero value shows nothing.
@@ -40,6 +42,9 @@ func NewProgress(o ProgressOptions) *Progress {
 		p.lines = nil
 		p.bars = newBars(o.Terminal, o.Size)
 	}
+	if p.lines != nil {
+		p.lines.setGather(true)
+	}
 	return p
 }
 
@@ -47,6 +52,9 @@ func NewProgress(o ProgressOptions) *Progress {
 func (p *Progress) Close() {
 	if p.bars != nil {
 		p.bars.close()
+	}
+	if p.lines != nil {
+		p.lines.setGather(false)
 	}
 }
 
@@ -177,7 +185,7 @@ func title(d ocispec.Descriptor) string { return d.Annotations[ocispec.Annotatio
 
 // ShortDigest returns the first 12 hexadecimal digits of the digest.
 func ShortDigest(d ocispec.Descriptor) string {
-	if d.Digest.Validate() != nil {
+	if _, err := ref.ValidateDigest(string(d.Digest)); err != nil {
 		return "invalid"
 	}
 	return d.Digest.Encoded()[:12]

@@ -261,3 +261,30 @@ func TestRowOnNarrowTerminals(t *testing.T) {
 		}
 	}
 }
+
+// Lines that gather come in order, before those that are written after Close.
+func TestLinesGather(t *testing.T) {
+	var b bytes.Buffer
+	out := NewPrinter(&b)
+	p := NewProgress(ProgressOptions{Lines: out})
+	var want strings.Builder
+	for i := range 2000 {
+		p.Event("Uploaded", blob(fmt.Sprint(i), fmt.Sprintf("file%04d", i)))
+		fmt.Fprintf(&want, "Uploaded %s file%04d\n", ShortDigest(blob(fmt.Sprint(i), "")), i)
+	}
+	p.Close()
+	out.Line("Pushed")
+	if got := b.String(); got != want.String()+"Pushed\n" {
+		t.Errorf("got %d bytes, want %d", len(got), want.Len())
+	}
+}
+
+func TestGatheredLinesThatAreLostAreAnError(t *testing.T) {
+	out := NewPrinter(&failing{})
+	p := NewProgress(ProgressOptions{Lines: out})
+	p.Note("Preparing", "x")
+	p.Close()
+	if out.Err() == nil {
+		t.Error("no error")
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package files
+
+func (t *Target) makeNew(p place, content []byte) error { return replace(p, content, nil) }
