@@ -3,6 +3,7 @@ package output
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"sync"
@@ -280,7 +281,7 @@ func TestLinesGather(t *testing.T) {
 }
 
 func TestGatheredLinesThatAreLostAreAnError(t *testing.T) {
-	out := NewPrinter(&failing{})
+	out := NewPrinter(&failing{err: io.ErrShortWrite})
 	p := NewProgress(ProgressOptions{Lines: out})
 	p.Note("Preparing", "x")
 	p.Close()
