@@ -20,6 +20,7 @@ import (
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/blob/mem"
 	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/gc"
 	"github.com/orlop/orlop/internal/meta"
 	"github.com/orlop/orlop/internal/meta/sqlmeta"
 	"github.com/orlop/orlop/internal/registry"
@@ -31,6 +32,7 @@ type env struct {
 	srv   *httptest.Server
 	reg   *registry.Registry // filled without HTTP
 	ident *authn.Authenticator
+	gc    *gc.Collector
 }
 
 func newEnv(t *testing.T) *env {
@@ -44,7 +46,8 @@ func newEnvOn(t *testing.T, o sqlmeta.Options) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := registry.New(db, mem.New(mem.Options{}), registry.Options{})
+	blobs := mem.New(mem.Options{})
+	engine, err := registry.New(db, blobs, registry.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +62,7 @@ func newEnvOn(t *testing.T, o sqlmeta.Options) *env {
 			t.Error(err)
 		}
 	})
-	return &env{t, srv, engine.Registry(meta.DefaultRegistry, registry.Actor{}), ident}
+	return &env{t, srv, engine.Registry(meta.DefaultRegistry, registry.Actor{}), ident, gc.New(db, blobs, gc.Options{Cache: engine})}
 }
 
 // push stores an artifact with the given tags and returns its digest.

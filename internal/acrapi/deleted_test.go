@@ -228,7 +228,7 @@ func TestExpired(t *testing.T) {
 			}
 		}
 		do("POST", "/acr/v1/_deleted/a/_manifests/"+d.String(), "{}", http.StatusNotFound)
-		if err := e.reg.Sweep(t.Context()); err != nil {
+		if _, err := e.gc.Cycle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -41,9 +41,13 @@ func (r *Registry) blob(ctx context.Context, repo string, d digest.Digest) (*met
 	return &b, nil
 }
 
-// StatBlob returns digest and size of a blob without opening it.
+// StatBlob returns digest and size of a blob without opening it. Whoever asks may
+// rely on the blob for a while: its collection is put off if it is near.
 func (r *Registry) StatBlob(ctx context.Context, repo string, d digest.Digest) (orlop.Descriptor, error) {
 	b, err := r.blob(ctx, repo, d)
+	if err == nil {
+		err = r.keepBlob(ctx, repo, b)
+	}
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
@@ -72,15 +76,15 @@ func (r *Registry) OpenBlob(ctx context.Context, repo string, d digest.Digest, o
 		small.Reset(b.Content[off : off+n])
 		return small, nil
 	}
-	obj, err := r.blobs.Open(ctx, b.Key)
+	rd, err := blob.OpenReader(ctx, r.blobs, b.Key, b.Size, b.Sums, off, n)
 	if err != nil {
 		r.opts.Log.Error("blob content cannot be opened", "digest", d, "repository", repo, "error", err)
 		if errors.Is(err, blob.ErrNotFound) {
 			err = orlop.ErrDamaged
 		}
-		return nil, fmt.Errorf("open blob %s: %w", d, err)
+		return nil, fmt.Errorf("open blob %s: %w", d, translate(err, nil))
 	}
-	return &largeReader{Reader: blob.NewReader(obj, b.Size, b.Sums, off, n), blob: b, reg: r, repo: repo}, nil
+	return &largeReader{Reader: rd, blob: b, reg: r, repo: repo}, nil
 }
 
 // smallReader reads a blob that is kept in memory.

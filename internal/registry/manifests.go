@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -29,12 +30,22 @@ func (r *Registry) Manifest(ctx context.Context, repo, reference string) (orlop.
 	if err != nil {
 		return orlop.Manifest{}, err
 	}
-	return *m, nil
+	return m.Manifest, nil
 }
 
-func (r *Registry) manifest(ctx context.Context, repo, reference string) (*orlop.Manifest, error) {
+// manifestValue is a manifest as it is cached.
+type manifestValue struct {
+	orlop.Manifest
+	safe time.Time // see meta.Blob
+}
+
+func (r *Registry) manifest(ctx context.Context, repo, reference string) (*manifestValue, error) {
 	if orlop.IsDigest(reference) {
-		return r.manifestByDigest(ctx, repo, digest.Digest(reference))
+		m, err := r.manifestByDigest(ctx, repo, digest.Digest(reference))
+		if err == nil {
+			err = r.keepManifest(ctx, repo, m)
+		}
+		return m, err
 	}
 	for tries := 0; ; tries++ {
 		dgst, err := r.tag(ctx, repo, reference)
@@ -78,11 +89,11 @@ func (r *Registry) tag(ctx context.Context, repo, tag string) (digest.Digest, er
 	return d, nil
 }
 
-func (r *Registry) manifestByDigest(ctx context.Context, repo string, d digest.Digest) (*orlop.Manifest, error) {
+func (r *Registry) manifestByDigest(ctx context.Context, repo string, d digest.Digest) (*manifestValue, error) {
 	key := r.key(repo, string(d)).of(cachedManifest)
 	v, gen, ok := r.cache.lookup(key)
 	if ok {
-		return v.(*orlop.Manifest), nil
+		return v.(*manifestValue), nil
 	}
 	if err := checkBoth(repo, d); err != nil {
 		return nil, err
@@ -98,7 +109,7 @@ func (r *Registry) manifestByDigest(ctx context.Context, repo string, d digest.D
 		r.opts.Log.Error("damaged manifest", "digest", d, "repository", repo)
 		return nil, fmt.Errorf("manifest %s: %w", d, orlop.ErrDamaged)
 	}
-	m := &orlop.Manifest{Descriptor: stored.Descriptor, Raw: stored.Raw}
+	m := &manifestValue{orlop.Manifest{Descriptor: stored.Descriptor, Raw: stored.Raw}, stored.Safe}
 	r.cache.store(key, gen, m, int64(len(m.Raw)))
 	return m, nil
 }

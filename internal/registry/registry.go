@@ -113,23 +113,6 @@ func (s *Service) Registry(id int64, actor Actor) *Registry {
 	return &Registry{Service: s, id: id, actor: actor}
 }
 
-// Run does the engine's housekeeping until ctx ends: it drops expired uploads,
-// what was deleted and can be restored no more, and objects that no row names.
-func (s *Service) Run(ctx context.Context) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.opts.Log.Warn("sweep of what has expired failed", "error", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // key names something of a repository in the caches.
 func (r *Registry) key(repo, name string) cacheKey {
 	return cacheKey{registry: r.id, repo: repo, name: name}
@@ -178,7 +161,7 @@ func translate(err error, absent error) error {
 		return errLocked
 	case errors.Is(err, sqlmeta.ErrFull), errors.Is(err, blob.ErrFull):
 		return fmt.Errorf("%w: %w", orlop.ErrStorageFull, err)
-	case errors.Is(err, sqlmeta.ErrFailed), errors.Is(err, sqlmeta.ErrClosed):
+	case errors.Is(err, sqlmeta.ErrFailed), errors.Is(err, sqlmeta.ErrClosed), errors.Is(err, blob.ErrUnavailable):
 		return fmt.Errorf("%w: %w", orlop.ErrUnavailable, err)
 	case errors.Is(err, blob.ErrDamaged):
 		return fmt.Errorf("%w: %w", orlop.ErrDamaged, err)

@@ -43,9 +43,12 @@ func TestCutSpillIsRemoved(t *testing.T) {
 	if n := objects(t, blobs.List(t.Context(), "")); n != 0 {
 		t.Errorf("%d objects are left", n)
 	}
-	due, err := r.db.DueObjects(t.Context(), 10)
-	if err != nil || len(due) != 1 || due[0] != key {
-		t.Errorf("to be removed if that had failed: %q, %v; want %q", due, err, key)
+	var due []meta.Object
+	if err := r.db.Update(t.Context(), func(tx *sqlmeta.Tx) (err error) {
+		due, err = tx.ClaimObjects(sqlmeta.Step{Until: r.db.Now(), Rows: 10})
+		return err
+	}); err != nil || len(due) != 1 || due[0].Key != key {
+		t.Errorf("to be removed if that had failed: %v, %v; want %q", due, err, key)
 	}
 }
 
@@ -71,7 +74,7 @@ func TestSweptBeforeItsObject(t *testing.T) {
 	r := openOn(t, hook, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
 	hook.run = func() error {
 		now = now.Add(2 * time.Hour)
-		return r.Sweep(t.Context())
+		return sweep(t, r)
 	}
 	content := "hello"
 	err := r.PushBlob(t.Context(), "a", orlop.Descriptor{Digest: digest.FromString(content), Size: 5}, strings.NewReader(content))

@@ -24,6 +24,8 @@ import (
 	"github.com/orlop/orlop/internal/config"
 	"github.com/orlop/orlop/internal/distapi"
 	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/gc"
+	"github.com/orlop/orlop/internal/hosting"
 	"github.com/orlop/orlop/internal/meta/sqlmeta"
 	"github.com/orlop/orlop/internal/registry"
 	"github.com/orlop/orlop/internal/tokenapi"
@@ -43,6 +45,9 @@ type Server struct {
 	tls         *tls.Config
 	caFile      string // authority that clients must trust; "" if they know it
 
+	registries *hosting.Registries
+	federation *federationFile // nil if no issuer is trusted
+
 	gate                    *gate.Gate
 	dist, acr, token, admin http.Handler
 	arm                     http.Handler
@@ -52,8 +57,9 @@ type Server struct {
 	active    atomic.Int64 // requests being served
 	unused    unusedConns
 	listeners []net.Listener
-	stopSweep context.CancelFunc
-	swept     chan struct{}
+	collector *gc.Collector
+	stopGC    context.CancelFunc
+	collected chan struct{}
 }
 
 // Open opens the stores, makes what is missing, and wires the server. cfg must
@@ -78,7 +84,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *Server, 
 		return nil, err
 	}
 	s.readiness.probe = s.probe
-	s.startSweeping()
+	s.startCollecting()
 	return s, nil
 }
 
@@ -97,21 +103,30 @@ func (s *Server) openEngine(ctx context.Context) (err error) {
 	s.engine, err = registry.New(s.db, s.blobs, registry.Options{
 		SmallBlob: small, Sparse: s.cfg.SparseManifests, Log: s.log,
 	})
+	if err == nil {
+		s.collector = gc.New(s.db, s.blobs, gc.Options{Cache: s.engine, Log: s.log})
+	}
 	return err
 }
 
 // openAPIs makes the HTTP APIs on the engine.
 func (s *Server) openAPIs(ctx context.Context) error {
-	trusted, err := openFederation(&s.cfg, s.log)
-	if err != nil {
+	var err error
+	if s.federation, err = openFederation(&s.cfg, s.log); err != nil {
 		return err
 	}
-	ident, err := authn.New(ctx, s.db, authn.Options{AnonymousPull: s.cfg.AnonymousPull, Federation: trusted, Log: s.log})
+	ident, err := authn.New(ctx, s.db, authn.Options{AnonymousPull: s.cfg.AnonymousPull, Federation: s.federation.trusted(), Log: s.log})
 	if err != nil {
 		return err
 	}
 	s.authn = ident
-	s.gate = gate.New(gate.Options{Authn: ident, TrustedProxies: s.cfg.TrustedProxy, Limits: limits(&s.cfg), Log: s.log})
+	s.federation.watch(ident.Forget)
+	if s.registries, err = hosting.New(ctx, s.db, hosting.Options{
+		Domains: s.cfg.Domain, Name: s.cfg.RegistryName, Deleted: func(int64) { ident.Forget() },
+	}); err != nil {
+		return err
+	}
+	s.gate = gate.New(gate.Options{Authn: ident, Hosts: s.registries, TrustedProxies: s.cfg.TrustedProxy, Limits: limits(&s.cfg), Log: s.log})
 	s.dist = distapi.New(distapi.Options{
 		Engine: s.engine.Registry, Gate: s.gate, Log: s.log,
 		BodyIdle: s.cfg.TransferTimeout,
@@ -119,10 +134,10 @@ func (s *Server) openAPIs(ctx context.Context) error {
 	s.acr = acrapi.New(acrapi.Options{Engine: s.engine.Registry, Gate: s.gate})
 	s.token = tokenapi.New(tokenapi.Options{Authn: ident, Gate: s.gate})
 	s.arm = armapi.New(armapi.Options{
-		Authn: ident, Gate: s.gate, Size: s.db.StoredSize, SoftDeleteDays: days(s.cfg.KeepDeleted),
+		Authn: ident, Gate: s.gate, Registries: s.registries, Size: s.db.StoredSize, SoftDeleteDays: days(s.cfg.KeepDeleted),
 		ManagedIdentity: s.cfg.ManagedIdentity, ManagedIdentitySecret: string(s.cfg.ManagedIdentitySecret),
 	})
-	s.admin = adminapi.New(adminapi.Options{Authn: ident, Gate: s.gate})
+	s.admin = adminapi.New(adminapi.Options{Authn: ident, Gate: s.gate, Registries: s.registries})
 	return nil
 }
 
@@ -133,13 +148,13 @@ func days(d time.Duration) int { return int((d + 24*time.Hour - 1) / (24 * time.
 // it already.
 func (s *Server) CAFile() string { return s.caFile }
 
-// startSweeping runs the engine's background work until Close.
-func (s *Server) startSweeping() {
+// startCollecting collects garbage in the background until Close.
+func (s *Server) startCollecting() {
 	ctx, cancel := context.WithCancel(context.Background())
-	s.stopSweep, s.swept = cancel, make(chan struct{})
+	s.stopGC, s.collected = cancel, make(chan struct{})
 	go func() {
-		defer close(s.swept)
-		s.engine.Run(ctx)
+		defer close(s.collected)
+		s.collector.Run(ctx)
 	}()
 }
 
@@ -157,9 +172,10 @@ func (s *Server) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	if s.stopSweep != nil {
-		s.stopSweep()
-		<-s.swept
+	s.federation.close()
+	if s.stopGC != nil {
+		s.stopGC()
+		<-s.collected
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())

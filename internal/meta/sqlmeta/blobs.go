@@ -3,21 +3,11 @@ package sqlmeta
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop/internal/meta"
 )
-
-// How long unreferenced content is safe from collection after the event that
-// may have orphaned it, and how long an object outlives its last row.
-const (
-	reviewGrace = 24 * time.Hour
-	objectGrace = 2 * time.Hour
-)
-
-func (tx *Tx) reviewAfter() time.Time { return tx.db.now().Add(reviewGrace) }
 
 // PutBlob stores a blob whose content is durable already and links it to a
 // repository, which it makes if absent. If the registry has the blob, only the
@@ -110,7 +100,7 @@ func (tx *Tx) reviewBlob(registry, blob int64) error {
 // dropObject leaves an object that no row names to be removed.
 func (tx *Tx) dropObject(registry int64, key string) error {
 	_, err := tx.exec(`INSERT INTO gc_objects (storage_key, registry_id, delete_after) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-		key, registry, micros(tx.db.now().Add(objectGrace)))
+		key, registry, micros(tx.db.now().Add(tx.db.objectGrace)))
 	return err
 }
 
@@ -175,12 +165,15 @@ func (db *DB) Blob(ctx context.Context, registry int64, repo string, d digest.Di
 	b := meta.Blob{Digest: d}
 	var key *string
 	var locks meta.Locks
-	err = db.row(ctx, `SELECT b.size, b.storage_key, b.sums, r.locks, c.content
+	var review *int64
+	err = db.row(ctx, `SELECT b.size, b.storage_key, b.sums, r.locks, c.content, q.review_after
 		FROM blobs b
 		JOIN repositories r ON r.registry_id = b.registry_id AND r.name = $2
 		JOIN repository_blobs l ON l.repo_id = r.id AND l.blob_id = b.id
 		LEFT JOIN blob_contents c ON c.blob_id = b.id
-		WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&b.Size, &key, &b.Sums, &locks, &b.Content)
+		LEFT JOIN gc_blob_queue q ON q.blob_id = b.id
+		WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&b.Size, &key, &b.Sums, &locks, &b.Content, &review)
+	b.Safe = db.safeUntil(review, 0)
 	if key != nil {
 		b.Key = *key
 	}
@@ -194,8 +187,8 @@ func (db *DB) BlobRepositories(ctx context.Context, registry int64, d digest.Dig
 		return nil, err
 	}
 	var names *string
-	err = db.row(ctx, `SELECT group_concat(name, ' ') FROM (SELECT r.name FROM blobs b
+	err = db.row(ctx, `SELECT string_agg(name, ' ') FROM (SELECT r.name FROM blobs b
 		JOIN repository_blobs l ON l.blob_id = b.id JOIN repositories r ON r.id = l.repo_id
-		WHERE b.registry_id = $1 AND b.digest = $2 LIMIT $3)`, registry, dgst, n).Scan(&names)
+		WHERE b.registry_id = $1 AND b.digest = $2 LIMIT $3) names`, registry, dgst, n).Scan(&names)
 	return fields(names), err
 }

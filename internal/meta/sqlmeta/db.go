@@ -78,7 +78,8 @@ type DB struct {
 	now    func() time.Time
 	keep   time.Duration // how long what is deleted can be restored
 	graces
-	fault func(string) error
+	retained retained // how long registries keep manifests that nothing needs
+	fault    func(string) error
 
 	// sparse tells whether any manifest may be waiting for blobs.
 	sparse atomic.Bool

@@ -190,33 +190,6 @@ func (tx *Tx) ids(query string, args ...any) ([]int64, error) {
 	return out, explain(rows.Err())
 }
 
-// ExpireDeleted removes at most n manifests, tags and repositories, of each,
-// that can be restored no more, and has the blobs reviewed. It returns how many
-// there were of what had most.
-func (tx *Tx) ExpireDeleted(n int) (int, error) {
-	gone := tx.db.gone()
-	if _, err := tx.exec(`INSERT INTO gc_blob_queue (blob_id, registry_id, review_after)
-		SELECT blob_id, registry_id, $3 FROM deleted_manifest_blobs
-			WHERE manifest_id IN (SELECT id FROM deleted_manifests WHERE deleted <= $1 ORDER BY deleted, id LIMIT $2)
-		ON CONFLICT (blob_id) DO UPDATE SET review_after = excluded.review_after`, gone, n, micros(tx.reviewAfter())); err != nil {
-		return 0, err
-	}
-	most := 0
-	for _, query := range []string{
-		`DELETE FROM deleted_manifests WHERE id IN (SELECT id FROM deleted_manifests WHERE deleted <= $1 ORDER BY deleted, id LIMIT $2)`,
-		`DELETE FROM deleted_tags WHERE id IN (SELECT id FROM deleted_tags WHERE deleted <= $1 ORDER BY deleted, id LIMIT $2)`,
-		`DELETE FROM deleted_repositories WHERE (registry_id, name) IN (
-			SELECT registry_id, name FROM deleted_repositories WHERE deleted <= $1 ORDER BY deleted LIMIT $2)`,
-	} {
-		k, err := tx.exec(query, gone, n)
-		if err != nil {
-			return 0, err
-		}
-		most = max(most, int(k))
-	}
-	return most, nil
-}
-
 // DeletedManifest returns a deleted manifest that can be restored: media type,
 // platform and bytes. ErrNotFound if there is none.
 func (db *DB) DeletedManifest(ctx context.Context, registry int64, repo string, d digest.Digest) (meta.Manifest, error) {
@@ -240,8 +213,8 @@ func (db *DB) DeletedRepositories(ctx context.Context, registry int64, after str
 	err := db.row(ctx, `WITH RECURSIVE r (name) AS (
 			SELECT min(repo) FROM deleted_manifests WHERE registry_id = $1 AND repo > $2
 			UNION ALL SELECT (SELECT min(repo) FROM deleted_manifests WHERE registry_id = $1 AND repo > r.name) FROM r WHERE r.name IS NOT NULL)
-		SELECT group_concat(name, ' ') FROM (SELECT name FROM r WHERE name IS NOT NULL
-			AND EXISTS (SELECT 1 FROM deleted_manifests WHERE registry_id = $1 AND repo = r.name AND deleted > $4) LIMIT $3)`,
+		SELECT string_agg(name, ' ') FROM (SELECT name FROM r WHERE name IS NOT NULL
+			AND EXISTS (SELECT 1 FROM deleted_manifests WHERE registry_id = $1 AND repo = r.name AND deleted > $4) LIMIT $3) names`,
 		registry, after, n, db.gone()).Scan(&names)
 	return fields(names), err
 }

@@ -14,10 +14,10 @@ import (
 )
 
 // openKeeping opens a database that keeps for an hour what is deleted.
-func openKeeping(t *testing.T) (db *DB, now *time.Time) {
+func openKeeping(t *testing.T, open opener) (db *DB, now *time.Time) {
 	t.Helper()
 	at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
-	db, _ = openTest(t, Options{KeepDeleted: time.Hour, Now: func() time.Time { return at }})
+	db = open(t, Options{KeepDeleted: time.Hour, Now: func() time.Time { return at }})
 	if err := putSmall(db, t, "a", "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +40,10 @@ func collect(t *testing.T, db *DB) error {
 
 // TestDeletedKeepsItsBlobs wants the database to refuse to remove the blobs of
 // what can be restored, and the collector to be told when that is over.
-func TestDeletedKeepsItsBlobs(t *testing.T) {
-	db, now := openKeeping(t)
+func TestDeletedKeepsItsBlobs(t *testing.T) { eachEngine(t, testDeletedKeepsItsBlobs) }
+
+func testDeletedKeepsItsBlobs(t *testing.T, open opener) {
+	db, now := openKeeping(t, open)
 	m := manifestOf("m", "x")
 	update(t, db, func(tx *Tx) error { return tx.PutManifest(1, "a", m, []string{"t"}, "") })
 	update(t, db, func(tx *Tx) error { _, err := tx.DeleteRepository(1, "a", ""); return err })
@@ -51,9 +53,9 @@ func TestDeletedKeepsItsBlobs(t *testing.T) {
 		t.Fatal("the blob of a deleted manifest could be removed")
 	}
 	update(t, db, func(tx *Tx) error {
-		n, err := tx.ExpireDeleted(10)
-		if n != 1 {
-			t.Errorf("%d expired", n)
+		rv, err := tx.ExpireDeleted(Step{Until: *now, Rows: 10})
+		if rv.Removed != 1 {
+			t.Errorf("%d expired", rv.Removed)
 		}
 		return err
 	})
@@ -70,8 +72,10 @@ func TestDeletedKeepsItsBlobs(t *testing.T) {
 
 // TestExpireInBatches leaves what can be restored, and takes no more than it is
 // told to.
-func TestExpireInBatches(t *testing.T) {
-	db, now := openKeeping(t)
+func TestExpireInBatches(t *testing.T) { eachEngine(t, testExpireInBatches) }
+
+func testExpireInBatches(t *testing.T, open opener) {
+	db, now := openKeeping(t, open)
 	for i := range 5 {
 		m := manifestOf(fmt.Sprint(i), "x")
 		update(t, db, func(tx *Tx) error { return tx.PutManifest(1, "a", m, []string{"t"}, "") })
@@ -81,9 +85,9 @@ func TestExpireInBatches(t *testing.T) {
 	*now = now.Add(time.Hour - 2*time.Minute) // the last is kept
 	for _, want := range []int{2, 2, 0} {
 		update(t, db, func(tx *Tx) error {
-			n, err := tx.ExpireDeleted(2)
-			if n != want {
-				t.Errorf("%d expired, want %d", n, want)
+			rv, err := tx.ExpireDeleted(Step{Until: *now, Rows: 2})
+			if rv.Removed != want {
+				t.Errorf("%d expired, want %d", rv.Removed, want)
 			}
 			return err
 		})
@@ -95,8 +99,10 @@ func TestExpireInBatches(t *testing.T) {
 
 // TestRestoredChild becomes a child again of the index that lists it, also when
 // its blob was unlinked.
-func TestRestoredChild(t *testing.T) {
-	db, _ := openKeeping(t)
+func TestRestoredChild(t *testing.T) { eachEngine(t, testRestoredChild) }
+
+func testRestoredChild(t *testing.T, open opener) {
+	db, _ := openKeeping(t, open)
 	child, parent := manifestOf("child", "x"), manifestOf("parent", "x", digest.FromString("child"))
 	update(t, db, func(tx *Tx) error { return tx.PutManifest(1, "a", child, nil, "") })
 	update(t, db, func(tx *Tx) error { return tx.PutManifest(1, "a", parent, []string{"p"}, "") })
@@ -110,8 +116,10 @@ func TestRestoredChild(t *testing.T) {
 
 // TestRestoreOfWhatIsGone fails where the manifest is neither live nor kept, and
 // where it was live when the caller looked and is not any more.
-func TestRestoreOfWhatIsGone(t *testing.T) {
-	db, _ := openKeeping(t)
+func TestRestoreOfWhatIsGone(t *testing.T) { eachEngine(t, testRestoreOfWhatIsGone) }
+
+func testRestoreOfWhatIsGone(t *testing.T, open opener) {
+	db, _ := openKeeping(t, open)
 	m := manifestOf("m", "x")
 	restore := func(m meta.Manifest) error {
 		return db.Update(t.Context(), func(tx *Tx) error { return tx.Restore(1, "a", m, "t", true, "") })
@@ -132,8 +140,10 @@ func TestRestoreOfWhatIsGone(t *testing.T) {
 
 // TestPagesWhileDeleting pages by time and deletes each item after it was seen,
 // of which some had been locked and unlocked since they were pushed.
-func TestPagesWhileDeleting(t *testing.T) {
-	db, now := openKeeping(t)
+func TestPagesWhileDeleting(t *testing.T) { eachEngine(t, testPagesWhileDeleting) }
+
+func testPagesWhileDeleting(t *testing.T, open opener) {
+	db, now := openKeeping(t, open)
 	names := []string{"e", "d", "c", "b", "a"} // in the order of their last change
 	for _, name := range names {
 		update(t, db, func(tx *Tx) error { return tx.PutManifest(1, "a", manifestOf(name, "x"), []string{name}, "") })
@@ -168,7 +178,7 @@ func TestPagesWhileDeleting(t *testing.T) {
 // TestListsUseTheirIndexes looks at how the database goes about the lists that
 // leave out what is hidden.
 func TestListsUseTheirIndexes(t *testing.T) {
-	db, _ := openKeeping(t)
+	db := onSQLite(t)(t, Options{})
 	for query, want := range map[string]string{
 		`SELECT name FROM repositories WHERE registry_id = 1 AND name > 'a' AND locks & 8 = 0 ORDER BY name LIMIT 10`: "USING COVERING INDEX repositories_listed",
 		`SELECT id FROM manifests WHERE repo_id = 1 AND locks & 3 <> 0`:                                               "USING COVERING INDEX manifests_locked",

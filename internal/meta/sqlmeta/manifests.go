@@ -241,9 +241,23 @@ func (tx *Tx) DeleteManifest(registry int64, repo string, d digest.Digest, actor
 	return tags, tx.touch(repoID)
 }
 
-// orphan prepares the removal of a manifest: what it referred to is to be
-// reviewed, and what lists it has a missing child.
+// orphan prepares the removal of a manifest: what it needed is to be reviewed,
+// and what lists it has a missing child.
 func (tx *Tx) orphan(registry, repo, id int64, dgst []byte) error {
+	if err := tx.letGo(repo, id, dgst); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`INSERT INTO missing_children (repo_id, child_digest, parent_id, registry_id)
+		SELECT $2, $3, parent_id, $4 FROM manifest_children WHERE child_id = $1`, id, repo, dgst, registry); err != nil {
+		return err
+	}
+	_, err := tx.exec(`DELETE FROM manifest_children WHERE child_id = $1`, id)
+	return err
+}
+
+// letGo has reviewed what a manifest that is about to be removed kept: its blobs,
+// its children, and what refers to it.
+func (tx *Tx) letGo(repo, id int64, dgst []byte) error {
 	review := micros(tx.reviewAfter())
 	if _, err := tx.exec(`INSERT INTO gc_blob_queue (blob_id, registry_id, review_after)
 		SELECT blob_id, registry_id, $2 FROM manifest_blobs WHERE manifest_id = $1
@@ -255,11 +269,9 @@ func (tx *Tx) orphan(registry, repo, id int64, dgst []byte) error {
 		ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after`, id, review); err != nil {
 		return err
 	}
-	if _, err := tx.exec(`INSERT INTO missing_children (repo_id, child_digest, parent_id, registry_id)
-		SELECT $2, $3, parent_id, $4 FROM manifest_children WHERE child_id = $1`, id, repo, dgst, registry); err != nil {
-		return err
-	}
-	_, err := tx.exec(`DELETE FROM manifest_children WHERE child_id = $1`, id)
+	_, err := tx.exec(`INSERT INTO gc_manifest_queue (manifest_id, registry_id, review_after)
+		SELECT manifest_id, registry_id, $3 FROM referrers WHERE repo_id = $1 AND subject = $2
+		ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after`, repo, dgst, review)
 	return err
 }
 
@@ -273,11 +285,14 @@ func (db *DB) Manifest(ctx context.Context, registry int64, repo string, d diges
 	}
 	var m meta.Manifest
 	var locks meta.Locks
-	err = db.row(ctx, `SELECT m.media_type, m.artifact_type, m.size, m.locks | r.locks, p.payload
+	var review *int64
+	err = db.row(ctx, `SELECT m.media_type, m.artifact_type, m.size, m.locks | r.locks, p.payload, q.review_after
 		FROM repositories r JOIN manifests m ON m.repo_id = r.id AND m.digest = $3
 		JOIN manifest_payloads p ON p.manifest_id = m.id
+		LEFT JOIN gc_manifest_queue q ON q.manifest_id = m.id
 		WHERE r.registry_id = $1 AND r.name = $2`, registry, repo, dgst).
-		Scan(&m.Descriptor.MediaType, &m.Descriptor.ArtifactType, &m.Descriptor.Size, &locks, &m.Raw)
+		Scan(&m.Descriptor.MediaType, &m.Descriptor.ArtifactType, &m.Descriptor.Size, &locks, &m.Raw, &review)
+	m.Safe = db.manifestSafeUntil(registry, review)
 	m.Descriptor.Digest = d
 	return m, readable(locks, err)
 }
