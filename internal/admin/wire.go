@@ -9,7 +9,7 @@ const Prefix = "/api/v1/"
 
 // Scopes are what a token is asked for to call the API: a caller gets those it
 // may have, and each operation needs one of them.
-var Scopes = []string{"registry:principals:manage", "registry:tokens:manage", "registry:settings:manage,view"}
+var Scopes = []string{"registry:principals:manage", "registry:tokens:manage", "registry:settings:manage,view", "registry:registries:manage"}
 
 // NewServicePrincipal is the body of POST service-principals.
 type NewServicePrincipal struct {

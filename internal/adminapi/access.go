@@ -48,12 +48,15 @@ func (a *API) getAccess(w http.ResponseWriter, r *http.Request, c *gate.Caller) 
 	if err != nil {
 		return err
 	}
-	out := admin.Access{AnonymousPull: access.AnonymousPull, RoleAssignmentMode: admin.ClassicRoles}
-	if access.RepositoryRoles {
-		out.RoleAssignmentMode = admin.RepositoryRoles
-	}
-	gate.WriteJSON(w, http.StatusOK, out)
+	gate.WriteJSON(w, http.StatusOK, admin.Access{AnonymousPull: access.AnonymousPull, RoleAssignmentMode: roleMode(access)})
 	return nil
+}
+
+func roleMode(access meta.Access) string {
+	if access.RepositoryRoles {
+		return admin.RepositoryRoles
+	}
+	return admin.ClassicRoles
 }
 
 func (a *API) setAnonymousPull(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {

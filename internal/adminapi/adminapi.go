@@ -1,7 +1,7 @@
 // Package adminapi is the server's side of the management API, under /api/v1/:
 // service principals, users and their roles, tokens and scope maps, the admin
-// user, and how registry and repositories are open. Package admin has its JSON
-// and the client.
+// user, how registry and repositories are open, and the registries of the server
+// themselves. Package admin has its JSON and the client.
 package adminapi
 
 import (
@@ -14,6 +14,7 @@ import (
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/hosting"
 )
 
 // Options are what the API needs.
@@ -22,13 +23,16 @@ type Options struct {
 	Authn *authn.Authenticator
 	// Gate authorises and writes errors; required.
 	Gate *gate.Gate
+	// Registries are those that the server hosts; required.
+	Registries *hosting.Registries
 }
 
 // API is the handler of /api/v1/. It is safe for concurrent use.
 type API struct {
-	authn *authn.Authenticator
-	gate  *gate.Gate
-	mux   *http.ServeMux
+	authn      *authn.Authenticator
+	gate       *gate.Gate
+	registries *hosting.Registries
+	mux        *http.ServeMux
 }
 
 // route is one operation. There is none without a right that it needs.
@@ -44,6 +48,7 @@ var (
 	managePrincipals = authz.Registry("principals", authz.Manage)
 	manageTokens     = authz.Registry("tokens", authz.Manage)
 	viewSettings     = authz.Registry("settings", authz.View)
+	manageRegistries = authz.Registry("registries", authz.Manage)
 )
 
 // routes lists every operation of the API.
@@ -85,6 +90,11 @@ var routes = []route{
 	{"PUT", "access/role-mode", managePrincipals, (*API).setRoleMode},
 	{"GET", "access/repositories/{name...}", manageTokens, (*API).getRepositoryAccess},
 	{"PATCH", "access/repositories/{name...}", manageTokens, (*API).setRepositoryAccess},
+
+	{"GET", "registry", viewSettings, (*API).getRegistry},
+	{"GET", "registries", viewSettings, (*API).listRegistries},
+	{"POST", "registries", manageRegistries, (*API).createRegistry},
+	{"DELETE", "registries/{name}", manageRegistries, (*API).deleteRegistry},
 }
 
 // Routes lists every operation of the API as "METHOD path".
@@ -98,7 +108,7 @@ func Routes() []string {
 
 // New returns the handler of /api/v1/.
 func New(o Options) *API {
-	a := &API{authn: o.Authn, gate: o.Gate, mux: http.NewServeMux()}
+	a := &API{authn: o.Authn, gate: o.Gate, registries: o.Registries, mux: http.NewServeMux()}
 	patterns := map[string][]route{}
 	for _, rt := range routes {
 		patterns[rt.pattern] = append(patterns[rt.pattern], rt)

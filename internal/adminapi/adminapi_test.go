@@ -24,6 +24,7 @@ import (
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/hosting"
 	"github.com/orlop/orlop/internal/meta"
 	"github.com/orlop/orlop/internal/meta/sqlmeta"
 	"github.com/orlop/orlop/internal/tokenapi"
@@ -67,10 +68,14 @@ func newEnv(t *testing.T) *env {
 	if e.password, err = e.ident.EnsureAdmin(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	g := gate.New(gate.Options{Authn: e.ident, Log: log})
+	hosts, err := hosting.New(t.Context(), db, hosting.Options{Domains: []string{"example"}, Name: "myregistry"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gate.New(gate.Options{Authn: e.ident, Hosts: hosts, Log: log})
 	mux := http.NewServeMux()
 	mux.Handle(tokenapi.Path, tokenapi.New(tokenapi.Options{Authn: e.ident, Gate: g}))
-	mux.Handle(admin.Prefix, New(Options{Authn: e.ident, Gate: g}))
+	mux.Handle(admin.Prefix, New(Options{Authn: e.ident, Gate: g, Registries: hosts}))
 	e.srv = httptest.NewServer(mux)
 	t.Cleanup(e.srv.Close)
 	return e
@@ -220,8 +225,12 @@ func TestRights(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			grants := authz.ForRoles(assignment, false)
+			if role == authz.Owner && prefix == "" {
+				grants = authz.OwningServer(grants)
+			}
 			for _, rt := range routes {
-				if authz.ForRoles(assignment, false).Allows(rt.want) {
+				if grants.Allows(rt.want) {
 					continue
 				}
 				if status, got := e.do(rt.method, pathOf(rt, victim.ID), basic(p.Name, secret), body); status != 403 {

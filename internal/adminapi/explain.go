@@ -6,9 +6,10 @@ import (
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/authn"
+	"github.com/orlop/orlop/internal/hosting"
 )
 
-// answers are the errors of authn that the caller can do something about.
+// answers are the errors of authn and hosting that the caller can do something about.
 var answers = []struct {
 	err    error
 	status int
@@ -20,6 +21,10 @@ var answers = []struct {
 	{authn.ErrNoAssignment, http.StatusNotFound, "ROLE_ASSIGNMENT_UNKNOWN"},
 	{authn.ErrNoRepository, http.StatusNotFound, string(orlop.CodeNameUnknown)},
 	{authn.ErrNameTaken, http.StatusConflict, "NAME_TAKEN"},
+	{hosting.ErrTaken, http.StatusConflict, "NAME_TAKEN"},
+	{hosting.ErrNoDomain, http.StatusConflict, "NO_DOMAIN"},
+	{hosting.ErrDefault, http.StatusConflict, "DEFAULT_REGISTRY"},
+	{hosting.ErrName, http.StatusBadRequest, codeInvalid},
 	{authn.ErrScopeMapUsed, http.StatusConflict, "IN_USE"},
 	{authn.ErrTooManySecrets, http.StatusConflict, "TOO_MANY"},
 	{authn.ErrTooManyRoles, http.StatusConflict, "TOO_MANY"},
@@ -36,7 +41,7 @@ var answers = []struct {
 
 const codeInvalid = "INVALID_REQUEST"
 
-// explain gives the errors of authn their answers.
+// explain gives the errors of authn and hosting their answers.
 func explain(err error) error {
 	for _, a := range answers {
 		if errors.Is(err, a.err) {

@@ -1,17 +1,13 @@
 package adminapi
 
 import (
-	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/orlop/orlop/internal/admin"
 	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/gate"
 	"github.com/orlop/orlop/internal/meta"
 )
-
-const maxDescription = 256 // bytes
 
 func (a *API) createScopeMap(w http.ResponseWriter, r *http.Request, c *gate.Caller) error {
 	var in admin.ScopeMap
@@ -35,34 +31,20 @@ func (a *API) createScopeMap(w http.ResponseWriter, r *http.Request, c *gate.Cal
 	return nil
 }
 
-func checkDescription(s string) error {
-	if s == "" {
-		return nil
-	}
-	if len(s) > maxDescription {
-		return invalid(fmt.Sprintf("a description has at most %d bytes", maxDescription))
-	}
-	return checkPrintable("description", s)
-}
-
-// changeActions adds actions and takes some away. What is left has each once,
-// in the order in which they came.
+// changeActions is authz.ChangeActions with an error for the caller.
 func changeActions(actions, add, remove []string) ([]string, error) {
-	for _, action := range slices.Concat(add, remove) {
-		if err := authz.CheckScopeMapAction(action); err != nil {
-			return nil, invalid(err.Error())
-		}
-	}
-	out := slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return slices.Contains(remove, a) })
-	for _, action := range add {
-		if !slices.Contains(out, action) {
-			out = append(out, action)
-		}
-	}
-	if len(out) == 0 || len(out) > authz.MaxActions {
-		return nil, invalid(fmt.Sprintf("a scope map has 1 to %d actions", authz.MaxActions))
+	out, err := authz.ChangeActions(actions, add, remove)
+	if err != nil {
+		return nil, invalid(err.Error())
 	}
 	return out, nil
+}
+
+func checkDescription(s string) error {
+	if err := authz.CheckDescription(s); err != nil {
+		return invalid(err.Error())
+	}
+	return nil
 }
 
 func describeScopeMap(m meta.ScopeMap) admin.ScopeMap {

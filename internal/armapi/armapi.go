@@ -1,13 +1,14 @@
 // Package armapi is what the Azure CLI and Azure's SDKs need around a registry:
 // a directory that gives tokens to applications, as Microsoft Entra ID does
 // (OAuth 2.0 client credentials, RFC 6749 section 4.4), a managed-identity
-// endpoint, and of Azure Resource Manager the part by which "az acr" finds a
-// registry. Beyond the admin user and anonymous pull it changes
-// nothing; package adminapi does.
+// endpoint, and of Azure Resource Manager the part by which "az acr" finds
+// registries, makes and deletes them, and manages what they have: the admin
+// user, tokens with scope maps, policies.
 //
 // authority.go describes the directory, token.go and msi.go give its tokens;
-// operations.go lists what Resource Manager does, and resources.go, registry.go
-// and credentials.go do it. place.go tells what is where.
+// operations.go lists what Resource Manager does, manage.go decides who may, and
+// resources.go, registry.go, create.go, update.go, credentials.go, tokens.go and
+// scopemaps.go do it. place.go tells what is where.
 package armapi
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/hosting"
 )
 
 // Options are what the API needs, and its settings.
@@ -26,6 +28,8 @@ type Options struct {
 	Authn *authn.Authenticator
 	// Gate knows hosts; required.
 	Gate *gate.Gate
+	// Registries are those that the server hosts; required.
+	Registries *hosting.Registries
 	// Size tells how many bytes a registry keeps; nil: none.
 	Size func(ctx context.Context, registry int64) (int64, error)
 	// SoftDeleteDays is for how many days what is deleted can be restored; 0: it

@@ -12,12 +12,13 @@ import (
 
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/hosting"
 	"github.com/orlop/orlop/internal/meta"
 	"github.com/orlop/orlop/internal/meta/sqlmeta"
 )
 
 const (
-	testHost = "myregistry.example:5443"
+	testHost = "myregistry.example:5443" // of the default registry
 	testBase = "https://" + testHost
 )
 
@@ -26,6 +27,7 @@ type env struct {
 	*API
 	t     *testing.T
 	ident *authn.Authenticator
+	hosts *hosting.Registries
 }
 
 func newEnv(t *testing.T, change func(*Options)) *env {
@@ -42,7 +44,13 @@ func newEnv(t *testing.T, change func(*Options)) *env {
 	if e.ident, err = authn.New(t.Context(), db, authn.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Authn: e.ident, Gate: gate.New(gate.Options{Authn: e.ident}), Size: db.StoredSize}
+	e.hosts, err = hosting.New(t.Context(), db, hosting.Options{
+		Domains: []string{"example"}, Name: "myregistry", Deleted: func(int64) { e.ident.Forget() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Authn: e.ident, Gate: gate.New(gate.Options{Authn: e.ident, Hosts: e.hosts}), Registries: e.hosts, Size: db.StoredSize}
 	if change != nil {
 		change(&o)
 	}
@@ -71,6 +79,9 @@ func (e *env) do(r *http.Request) (*httptest.ResponseRecorder, map[string]any) {
 	w := httptest.NewRecorder()
 	e.ServeHTTP(w, r)
 	var body map[string]any
+	if w.Body.Len() == 0 {
+		return w, nil
+	}
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 		e.t.Fatalf("%s %s: %d, no JSON: %s", r.Method, r.URL, w.Code, w.Body)
 	}

@@ -82,7 +82,7 @@ func (a *API) serveMetadata(w http.ResponseWriter, r *http.Request, p place) {
 		a.o.Gate.WriteError(w, r, gate.ErrNoPath)
 		return
 	}
-	_, suffix, _ := strings.Cut(p.LoginServer, p.name)
+	_, suffix, _ := strings.Cut(p.LoginServer, RegistryName(p.LoginServer))
 	gate.WriteJSON(w, http.StatusOK, map[string]any{
 		"name":            "orlop",
 		"resourceManager": p.base,

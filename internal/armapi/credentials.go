@@ -6,37 +6,7 @@ import (
 
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/gate"
-	"github.com/orlop/orlop/internal/meta"
 )
-
-// change is what of a registry can be changed.
-type change struct {
-	Properties struct {
-		AdminUserEnabled     *bool `json:"adminUserEnabled"`
-		AnonymousPullEnabled *bool `json:"anonymousPullEnabled"`
-	} `json:"properties"`
-}
-
-// updateRegistry turns the admin user and anonymous pull on and off. Clients
-// send all other settings with it; what those say is not looked at.
-func (a *API) updateRegistry(w http.ResponseWriter, r *http.Request, c *client) error {
-	var in change
-	if err := readJSON(w, r, &in); err != nil {
-		return err
-	}
-	if on := in.Properties.AdminUserEnabled; on != nil {
-		if err := a.o.Authn.SetAdminUser(r.Context(), c.Registry, *on); err != nil {
-			return explain(err)
-		}
-	}
-	if on := in.Properties.AnonymousPullEnabled; on != nil {
-		err := a.o.Authn.EditAccess(r.Context(), c.Registry, func(access *meta.Access) { access.AnonymousPull = *on })
-		if err != nil {
-			return err
-		}
-	}
-	return a.showRegistry(w, r, c)
-}
 
 // credentials are the passwords of the admin user.
 type credentials struct {
@@ -51,7 +21,7 @@ type password struct {
 
 // listCredentials shows the passwords of the admin user.
 func (a *API) listCredentials(w http.ResponseWriter, r *http.Request, c *client) error {
-	u, err := a.o.Authn.AdminUser(r.Context(), c.Registry)
+	u, err := a.o.Authn.AdminUser(r.Context(), c.registry.ID)
 	if err != nil {
 		return err
 	}
@@ -72,21 +42,55 @@ func (a *API) renewCredential(w http.ResponseWriter, r *http.Request, c *client)
 	if err := readJSON(w, r, &in); err != nil {
 		return err
 	}
-	if err := a.o.Authn.RenewAdminPassword(r.Context(), c.Registry, in.Name); err != nil {
+	if err := a.o.Authn.RenewAdminPassword(r.Context(), c.registry.ID, in.Name); err != nil {
 		return explain(err)
 	}
 	return a.listCredentials(w, r, c)
 }
 
-// explain gives the errors of authn their answers.
+// answers are the errors of authn that the caller can do something about.
+var answers = []struct {
+	err    error
+	status int
+	code   string
+}{
+	{authn.ErrNoScopeMap, http.StatusNotFound, "ResourceNotFound"},
+	{authn.ErrNoSecret, http.StatusNotFound, "ResourceNotFound"},
+	{authn.ErrNameTaken, http.StatusConflict, "NameTaken"},
+	{authn.ErrScopeMapUsed, http.StatusConflict, "ScopeMapInUse"},
+	{authn.ErrBuiltinScopeMap, http.StatusBadRequest, "InvalidResourceName"},
+	{authn.ErrTokenName, http.StatusBadRequest, "InvalidResourceName"},
+	{authn.ErrAdminPasswordName, http.StatusBadRequest, "InvalidPasswordName"},
+	{authn.ErrPasswordName, http.StatusBadRequest, "InvalidPasswordName"},
+	{authn.ErrExpiry, http.StatusBadRequest, "InvalidParameter"},
+}
+
+// explain gives the errors of authn their answers. A principal that is not there
+// is the admin user.
 func explain(err error) error {
-	switch {
-	case errors.Is(err, authn.ErrNoPrincipal):
+	if errors.Is(err, authn.ErrNoPrincipal) {
 		return errNoAdminUser
-	case errors.Is(err, authn.ErrAdminPasswordName):
-		return &resourceError{http.StatusBadRequest, "InvalidPasswordName", err.Error()}
-	case errors.Is(err, authn.ErrNameTaken):
-		return &resourceError{http.StatusConflict, "NameTaken", "A user has the name of the registry, so that there can be no admin user."}
+	}
+	for _, a := range answers {
+		if errors.Is(err, a.err) {
+			return &resourceError{a.status, a.code, a.err.Error()}
+		}
 	}
 	return err
+}
+
+// explainToken is explain where the principal is a token.
+func explainToken(err error) error {
+	if errors.Is(err, authn.ErrNoPrincipal) {
+		return errNoPath
+	}
+	return explain(err)
+}
+
+// errScopeMap is an error in a scope map that a client sent; nil for nil.
+func errScopeMap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &resourceError{http.StatusBadRequest, "InvalidScopeMap", err.Error()}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/gate"
 )
 
@@ -27,7 +28,7 @@ var (
 	errGrant    = &directoryError{http.StatusBadRequest, "unsupported_grant_type", 70003,
 		"Only the grant type client_credentials is supported. Sign in as a service principal."}
 	errResource = &directoryError{http.StatusBadRequest, "invalid_resource", 500011,
-		"No such resource: ask for this server's own URL, or for " + registryAudience + "."}
+		"No such resource: ask for this server's own URL, or for " + authn.DataAudience + "."}
 	errNoClient = &directoryError{http.StatusUnauthorized, "invalid_client", 7000216, "client_id and client_secret are required."}
 	errClient   = &directoryError{http.StatusUnauthorized, "invalid_client", 7000215,
 		"The application is unknown, or its secret is wrong or has expired."}
@@ -60,6 +61,15 @@ var (
 		"Cannot perform credential operations: the admin user is disabled."}
 	errBody = &resourceError{http.StatusBadRequest, "InvalidRequestContent", "The body must be one JSON object."}
 )
+
+// errNotHere refuses a setting that this server has not.
+func errNotHere(why string) *resourceError {
+	return &resourceError{http.StatusConflict, "OperationNotAllowed", "This server cannot do that: " + why + "."}
+}
+
+func errDays(field string, low, high int) *resourceError {
+	return &resourceError{http.StatusBadRequest, "InvalidParameter", fmt.Sprintf("%s must be from %d to %d.", field, low, high)}
+}
 
 // errReadOnly refuses what would change the registry.
 var errReadOnly = &resourceError{http.StatusMethodNotAllowed, "OperationNotAllowed",

@@ -56,7 +56,11 @@ func (a *API) identityToken(w http.ResponseWriter, r *http.Request, p place) (*i
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.o.Authn.Assume(r.Context(), p.Registry, a.o.ManagedIdentity)
+	registry, err := a.home(r, p, a.o.ManagedIdentity)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.o.Authn.Assume(r.Context(), registry, a.o.ManagedIdentity)
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,9 @@
 package armapi
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 
-	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
 )
 
@@ -20,7 +17,7 @@ type operation struct {
 	handle func(a *API, w http.ResponseWriter, r *http.Request, c *client) error
 }
 
-// Where the registries of a subscription and of a group are, and this one.
+// Where the registries of a subscription and of a group are, and one of them.
 const (
 	registries = "providers/microsoft.containerregistry/registries"
 	ofSub      = "subscriptions/{subscription}"
@@ -28,12 +25,14 @@ const (
 	oneOf      = inGroup + "/" + registries + "/{registry}"
 )
 
-// Rights. To find the registry is the right of everybody who may do anything
-// with it, as "az acr login" needs it.
+// Rights, on the registry that the path names, or else on the caller's own. To
+// find a registry is the right of everybody who may do anything with it, as "az
+// acr login" needs it.
 var (
 	finding  = authz.Access{}
 	viewing  = authz.Registry("settings", authz.View)
 	opening  = authz.Registry("tokens", authz.Manage)
+	owning   = authz.Registry("registries", authz.Manage)
 	resource = "Microsoft.Resources/"
 )
 
@@ -50,123 +49,77 @@ var operations = []operation{
 	{"POST", ofSub + "/providers/microsoft.containerregistry/checknameavailability", provider + "/checkNameAvailability/read", viewing, (*API).checkName},
 	{"GET", inGroup + "/" + registries, provider + "/registries/read", finding, (*API).listRegistries},
 	{"GET", oneOf, provider + "/registries/read", finding, (*API).showRegistry},
+	{"PUT", oneOf, provider + "/registries/write", owning, (*API).putRegistry},
 	{"PATCH", oneOf, provider + "/registries/write", opening, (*API).updateRegistry},
+	{"DELETE", oneOf, provider + "/registries/delete", owning, (*API).deleteRegistry},
 	{"GET", oneOf + "/listusages", provider + "/registries/listUsages/read", viewing, (*API).listUsages},
 	{"GET", oneOf + "/replications", provider + "/registries/replications/read", viewing, (*API).listNone},
 	{"GET", oneOf + "/webhooks", provider + "/registries/webhooks/read", viewing, (*API).listNone},
 	{"POST", oneOf + "/listcredentials", provider + "/registries/listCredentials/action", opening, (*API).listCredentials},
 	{"POST", oneOf + "/regeneratecredential", provider + "/registries/regenerateCredential/action", opening, (*API).renewCredential},
+	{"POST", oneOf + "/generatecredentials", provider + "/registries/generateCredentials/action", opening, (*API).generateCredentials},
+	{"GET", oneOf + "/tokens", provider + "/registries/tokens/read", opening, (*API).listTokens},
+	{"GET", oneOf + "/tokens/{name}", provider + "/registries/tokens/read", opening, (*API).showToken},
+	{"PUT", oneOf + "/tokens/{name}", provider + "/registries/tokens/write", opening, (*API).putToken},
+	{"PATCH", oneOf + "/tokens/{name}", provider + "/registries/tokens/write", opening, (*API).updateToken},
+	{"DELETE", oneOf + "/tokens/{name}", provider + "/registries/tokens/delete", opening, (*API).deleteToken},
+	{"GET", oneOf + "/scopemaps", provider + "/registries/scopeMaps/read", opening, (*API).listScopeMaps},
+	{"GET", oneOf + "/scopemaps/{name}", provider + "/registries/scopeMaps/read", opening, (*API).showScopeMap},
+	{"PUT", oneOf + "/scopemaps/{name}", provider + "/registries/scopeMaps/write", opening, (*API).putScopeMap},
+	{"PATCH", oneOf + "/scopemaps/{name}", provider + "/registries/scopeMaps/write", opening, (*API).updateScopeMap},
+	{"DELETE", oneOf + "/scopemaps/{name}", provider + "/registries/scopeMaps/delete", opening, (*API).deleteScopeMap},
 }
 
-// client is a caller of Resource Manager, and where it called.
-type client struct {
-	place
-	session *authn.Session
-	scope   string // the path that was asked for
-}
-
-// serveResource answers as Resource Manager: it authenticates, finds the
-// operation, authorises, and only then lets the operation look at the request.
-func (a *API) serveResource(w http.ResponseWriter, r *http.Request, p place) {
-	err := a.manage(w, r, p)
-	if err == nil {
-		return
-	}
-	if errors.Is(err, authn.ErrBadCredentials) {
-		w.Header().Set("Www-Authenticate", `Bearer authorization_uri="`+p.base+"/"+p.tenant+`",error="invalid_token"`)
-		err = errSignIn
-	}
-	if e, ok := errors.AsType[*resourceError](err); ok {
-		refuse(w, e)
-		return
-	}
-	a.o.Gate.WriteError(w, r, err)
-}
-
-// manage is serveResource without the errors.
-func (a *API) manage(w http.ResponseWriter, r *http.Request, p place) error {
-	s, err := a.manager(r, p)
-	if err != nil {
-		return err
-	}
-	c := &client{place: p, session: s, scope: strings.TrimSuffix(r.URL.Path, "/")}
-	op, err := find(r.Method, c)
-	switch {
-	case err != nil:
-		return err
-	case s.Identity.Grants.Empty() && op.path == "subscriptions":
-		return writeList(w) // clients say then that there is none
-	case s.Identity.Grants.Empty():
-		return errNoPath
-	case op.want != finding && !s.May(op.want):
-		return errForbidden(s.Identity.ID, op.action, c.scope)
-	}
-	return op.handle(a, w, r, c)
-}
-
-// manager tells who shows a management token. One for the data of a registry is
-// none.
-func (a *API) manager(r *http.Request, p place) (*authn.Session, error) {
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 || !authn.IsBearer(values[0]) {
-		return nil, authn.ErrBadCredentials
-	}
-	s, err := a.o.Authn.VerifyManagementToken(r.Context(), p.Registry, strings.TrimSpace(values[0][len("Bearer "):]))
-	if err == nil && (s.Audience == registryAudience || s.Identity == nil) {
-		err = authn.ErrBadCredentials
-	}
-	return s, err
+// named is what the path of a request names.
+type named struct {
+	registry string // "" if it names none
+	name     string // of what is in the registry
 }
 
 // find finds the operation of a path of this subscription. What is elsewhere,
 // or not there, is not told apart.
-func find(method string, c *client) (operation, error) {
+func find(method, path string, p *place) (operation, named, error) {
 	known := false
 	for _, op := range operations {
-		if !matches(op.path, c) {
+		names, ok := matches(op.path, path, p)
+		if !ok {
 			continue
 		}
 		if op.method == method || op.method == http.MethodGet && method == http.MethodHead {
-			return op, nil
+			return op, names, nil
 		}
 		known = true
 	}
 	if known {
-		return operation{}, errReadOnly
+		return operation{}, named{}, errReadOnly
 	}
-	return operation{}, errNoPath
+	return operation{}, named{}, errNoPath
 }
 
 // matches compares a path with a pattern, in whatever case: Azure takes any.
-func matches(pattern string, c *client) bool {
-	elements := strings.Split(strings.Trim(c.scope, "/"), "/")
+func matches(pattern, path string, p *place) (named, bool) {
+	var names named
+	elements := strings.Split(strings.Trim(path, "/"), "/")
 	wanted := strings.Split(pattern, "/")
 	if len(elements) != len(wanted) {
-		return false
+		return names, false
 	}
 	for i, want := range wanted {
 		switch want {
+		case "{registry}":
+			names.registry = elements[i]
+			continue
+		case "{name}":
+			names.name = elements[i]
+			continue
 		case "{subscription}":
-			want = c.subscription
+			want = p.subscription
 		case "{group}":
 			want = group
-		case "{registry}":
-			want = c.name
 		}
 		if !strings.EqualFold(elements[i], want) {
-			return false
+			return names, false
 		}
 	}
-	return true
-}
-
-// maxBody is the longest body that is read, in bytes.
-const maxBody = 64 << 10
-
-// readJSON reads a body; clients send more fields than are read.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(v); err != nil {
-		return errBody
-	}
-	return nil
+	return names, true
 }

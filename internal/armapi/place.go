@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/orlop/orlop/internal/gate"
+	"github.com/orlop/orlop/internal/meta"
 )
 
 const (
@@ -17,32 +18,41 @@ const (
 	provider = "Microsoft.ContainerRegistry"
 )
 
-// place is where a request has arrived: the registry that its host names, and
-// the tenant and subscription that it is in.
+// place is where a request has arrived, and the tenant and subscription that it
+// is in.
 type place struct {
 	gate.Site
 
 	base         string // URL of the server without a slash at the end
 	tenant       string // UUID
 	subscription string // UUID
-	name         string // of the registry
 }
 
 // place finds out. The ids are the same at every start; one server is one
-// tenant with one subscription. The registry is called by the first label of
-// the host: it is by the host that clients reach it, and the rest of the host
-// is the suffix that they put after the name.
+// tenant with one subscription, which all its hosts show.
 func (a *API) place(site gate.Site) place {
 	tenant := a.o.Authn.Tenant()
-	return place{
-		Site: site, base: site.Scheme + "://" + site.LoginServer,
-		tenant: tenant, subscription: SubscriptionID(tenant), name: RegistryName(site.LoginServer),
-	}
+	return place{Site: site, base: site.Scheme + "://" + site.LoginServer, tenant: tenant, subscription: SubscriptionID(tenant)}
 }
 
 // SubscriptionID is the id of the only subscription of a tenant.
 func SubscriptionID(tenant string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("orlop:subscription:"+tenant)).String()
+}
+
+// view is a registry as it is seen from a place. It is called by the first label
+// of its login server: it is by the host that clients reach it, and the rest of
+// the host is the suffix that they put after the name.
+type view struct {
+	meta.Registry
+	name        string
+	loginServer string // HOST[:PORT]
+}
+
+// view is false for a registry that no host leads to.
+func (a *API) view(p place, reg meta.Registry) (view, bool) {
+	login := a.o.Registries.LoginServer(reg, p.LoginServer)
+	return view{reg, RegistryName(login), login}, login != ""
 }
 
 // registryName is what Azure takes: its clients refuse others.
@@ -68,9 +78,9 @@ func (p *place) groupID() string {
 	return "/subscriptions/" + p.subscription + "/resourceGroups/" + group
 }
 
-// registryID is the path of the registry.
-func (p *place) registryID() string {
-	return p.groupID() + "/providers/" + provider + "/registries/" + p.name
+// registryID is the path of a registry.
+func (p *place) registryID(name string) string {
+	return p.groupID() + "/providers/" + provider + "/registries/" + name
 }
 
 // knowsTenant tells whether a path names this tenant. It does also by the words

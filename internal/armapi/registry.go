@@ -32,6 +32,7 @@ type registry struct {
 
 type properties struct {
 	LoginServer           string    `json:"loginServer"`
+	CreationDate          *moment   `json:"creationDate,omitempty"`
 	ProvisioningState     string    `json:"provisioningState"`
 	AdminUserEnabled      bool      `json:"adminUserEnabled"`
 	AnonymousPullEnabled  bool      `json:"anonymousPullEnabled"`
@@ -86,45 +87,52 @@ func status(on bool) onOff {
 	return onOff{"disabled"}
 }
 
-// describe gives the registry at the host of the request.
-func (a *API) describe(ctx context.Context, c *client) (registry, error) {
-	access, err := a.o.Authn.Access(ctx, c.Registry)
+// describe gives a registry.
+func (a *API) describe(ctx context.Context, c *client, v view) (registry, error) {
+	access, err := a.o.Authn.Access(ctx, v.ID)
 	if err != nil {
 		return registry{}, err
 	}
-	admin, err := a.o.Authn.AdminUser(ctx, c.Registry)
+	admin, err := a.o.Authn.AdminUser(ctx, v.ID)
 	if err != nil {
 		return registry{}, err
 	}
-	return c.describeRegistry(access, admin.Enabled, a.o.SoftDeleteDays), nil
-}
-
-func (c *client) describeRegistry(access meta.Access, admin bool, softDeleteDays int) registry {
 	mode := "LegacyRegistryPermissions"
 	if access.RepositoryRoles {
 		mode = "AbacRepositoryPermissions"
 	}
-	deleting := softDelete{usualDays, status(false)}
-	if softDeleteDays > 0 {
-		deleting = softDelete{softDeleteDays, status(true)}
-	}
 	return registry{
-		ID: c.registryID(), Name: c.name, Type: provider + "/registries", Location: location, Tags: map[string]string{}, SKU: skuPremium,
+		ID: c.registryID(v.name), Name: v.name, Type: provider + "/registries", Location: location, Tags: map[string]string{}, SKU: skuPremium,
 		Properties: properties{
-			LoginServer: c.LoginServer, ProvisioningState: "Succeeded",
-			AdminUserEnabled: admin, AnonymousPullEnabled: access.AnonymousPull,
+			LoginServer: v.loginServer, CreationDate: momentOf(v.Created), ProvisioningState: "Succeeded",
+			AdminUserEnabled: admin.Enabled, AnonymousPullEnabled: access.AnonymousPull,
 			DataEndpointHostNames: []string{}, PublicNetworkAccess: "Enabled", NetworkRuleBypass: "AzureServices",
 			ZoneRedundancy: "Disabled", RoleAssignmentMode: mode, Encryption: status(false), PrivateEndpoints: []string{},
-			Policies: policies{
-				Quarantine: status(false), Trust: trustPolicy{"Notary", status(false)}, Retention: daysPolicy{usualDays, status(false)},
-				Export: status(true), AuthenticationAsArm: status(true), SoftDelete: deleting,
-			},
+			Policies: a.describePolicies(access),
 		},
+	}, nil
+}
+
+func (a *API) describePolicies(access meta.Access) policies {
+	deleting := softDelete{usualDays, status(false)}
+	switch p := access.SoftDelete; {
+	case p.Set:
+		deleting = softDelete{p.Days, status(p.Enabled)}
+	case a.o.SoftDeleteDays > 0:
+		deleting = softDelete{a.o.SoftDeleteDays, status(true)}
+	}
+	retention := daysPolicy{usualDays, status(false)}
+	if p := access.Retention; p.Set {
+		retention = daysPolicy{p.Days, status(p.Enabled)}
+	}
+	return policies{
+		Quarantine: status(false), Trust: trustPolicy{"Notary", status(false)}, Retention: retention,
+		Export: status(true), AuthenticationAsArm: status(!access.DataTokensOnly), SoftDelete: deleting,
 	}
 }
 
 func (a *API) showRegistry(w http.ResponseWriter, r *http.Request, c *client) error {
-	described, err := a.describe(r.Context(), c)
+	described, err := a.describe(r.Context(), c, c.registry)
 	if err != nil {
 		return err
 	}
@@ -133,29 +141,19 @@ func (a *API) showRegistry(w http.ResponseWriter, r *http.Request, c *client) er
 }
 
 func (a *API) listRegistries(w http.ResponseWriter, r *http.Request, c *client) error {
-	described, err := a.describe(r.Context(), c)
+	found, err := a.visible(r, c)
 	if err != nil {
 		return err
 	}
-	return writeList(w, described)
-}
-
-// checkName tells whether a registry could be made under a name. None can be
-// made here.
-func (a *API) checkName(w http.ResponseWriter, r *http.Request, c *client) error {
-	var in struct{ Name string }
-	if err := readJSON(w, r, &in); err != nil {
-		return err
+	var out []any
+	for _, v := range found {
+		described, err := a.describe(r.Context(), c, v)
+		if err != nil {
+			return err
+		}
+		out = append(out, described)
 	}
-	reason, message := "Invalid", "Registries are not made through Resource Manager on this server."
-	switch {
-	case strings.EqualFold(in.Name, c.name):
-		reason, message = "AlreadyExists", "The registry "+c.LoginServer+" is already in use."
-	case !registryName.MatchString(in.Name):
-		message = "A registry name has 5 to 50 letters and digits."
-	}
-	gate.WriteJSON(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": reason, "message": message})
-	return nil
+	return writeList(w, out...)
 }
 
 // usage is one line of "az acr show-usage".
@@ -170,9 +168,33 @@ type usage struct {
 const limitSize = 500 << 30
 
 func (a *API) listUsages(w http.ResponseWriter, r *http.Request, c *client) error {
-	size, err := a.o.Size(r.Context(), c.Registry)
+	size, err := a.o.Size(r.Context(), c.registry.ID)
 	if err != nil {
 		return err
 	}
 	return writeList(w, usage{"Size", limitSize, size, "Bytes"})
+}
+
+// checkName tells whether a registry could be made under a name.
+func (a *API) checkName(w http.ResponseWriter, r *http.Request, c *client) error {
+	var in struct{ Name string }
+	if err := readJSON(w, r, &in); err != nil {
+		return err
+	}
+	c.named.registry = in.Name
+	reason, message := "", ""
+	switch _, err := a.lookUp(r, c); {
+	case err == nil:
+		reason, message = "AlreadyExists", "The registry "+strings.ToLower(in.Name)+" is already in use."
+	case !a.o.Registries.Possible():
+		reason, message = "Invalid", "This server has no domain whose names could be registries."
+	case !registryName.MatchString(in.Name):
+		reason, message = "Invalid", "A registry name has 5 to 50 letters and digits."
+	}
+	answer := map[string]any{"nameAvailable": reason == ""}
+	if reason != "" {
+		answer["reason"], answer["message"] = reason, message
+	}
+	gate.WriteJSON(w, http.StatusOK, answer)
+	return nil
 }

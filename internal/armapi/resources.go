@@ -75,10 +75,18 @@ func (a *API) listResources(w http.ResponseWriter, r *http.Request, c *client) e
 			return writeList(w)
 		}
 	}
-	return writeList(w, map[string]any{
-		"id": c.registryID(), "name": c.name, "type": provider + "/registries", "location": location,
-		"sku": skuPremium, "tags": map[string]string{},
-	})
+	found, err := a.visible(r, c)
+	if err != nil {
+		return err
+	}
+	var out []any
+	for _, v := range found {
+		out = append(out, map[string]any{
+			"id": c.registryID(v.name), "name": v.name, "type": provider + "/registries", "location": location,
+			"sku": skuPremium, "tags": map[string]string{},
+		})
+	}
+	return writeList(w, out...)
 }
 
 func (a *API) listNone(w http.ResponseWriter, _ *http.Request, _ *client) error { return writeList(w) }

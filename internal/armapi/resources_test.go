@@ -21,7 +21,7 @@ func basic(user, secret string) string {
 
 // path fills the braces of an operation's path.
 func (e *env) path(pattern string) string {
-	return "/" + strings.NewReplacer("{subscription}", SubscriptionID(e.ident.Tenant()), "{group}", group, "{registry}", "MyRegistry").Replace(pattern)
+	return "/" + strings.NewReplacer("{subscription}", SubscriptionID(e.ident.Tenant()), "{group}", group, "{registry}", "MyRegistry", "{name}", "absent").Replace(pattern)
 }
 
 // TestOperations walks every operation and every role.
@@ -31,7 +31,7 @@ func TestOperations(t *testing.T) {
 		t.Fatal(err)
 	}
 	rights := map[string][]authz.Access{ // beyond finding
-		authz.Reader: {viewing}, authz.Contributor: {viewing, opening}, authz.Owner: {viewing, opening},
+		authz.Reader: {viewing}, authz.Contributor: {viewing, opening}, authz.Owner: {viewing, opening, owning},
 	}
 	for _, role := range []string{authz.AcrPull, authz.AcrPush, authz.AcrDelete, authz.Reader, authz.Contributor, authz.Owner} {
 		token := e.signIn(e.application(role, ""))
@@ -42,7 +42,8 @@ func TestOperations(t *testing.T) {
 				may = may || op.want == right
 			}
 			w, body := e.send(op.method, e.path(op.path), token, bodyFor(op))
-			if may != (w.Code == http.StatusOK) || !may && (w.Code != http.StatusForbidden || errorCode(body) != "AuthorizationFailed") {
+			refused := w.Code == http.StatusForbidden && errorCode(body) == "AuthorizationFailed"
+			if may == refused || w.Code == http.StatusUnauthorized || w.Code >= http.StatusInternalServerError {
 				t.Errorf("%s %s as %s: %d %v", op.method, op.path, role, w.Code, body)
 			}
 			// Roles at repositories are none at the registry.
@@ -95,7 +96,7 @@ func TestTokens(t *testing.T) {
 	id, secret := e.application(authz.Owner, "")
 	good := e.signIn(id, secret)
 	f := form(id, secret)
-	f.Set("scope", registryAudience+"/.default")
+	f.Set("scope", authn.DataAudience+"/.default")
 	_, data := e.postForm("/adfs/oauth2/token", f)
 	s, err := e.ident.SignIn(t.Context(), meta.DefaultRegistry, nobody, id, secret)
 	if err != nil {
@@ -146,10 +147,11 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%s: %d %v", filter, w.Code, body)
 		}
 	}
-	for _, method := range []string{http.MethodPut, http.MethodDelete} {
-		if w, body := e.send(method, e.path(oneOf), token, "{}"); w.Code != http.StatusMethodNotAllowed || errorCode(body) != "OperationNotAllowed" {
-			t.Errorf("%s: %d %v", method, w.Code, body)
-		}
+	if w, body := e.send(http.MethodDelete, e.path(oneOf), token, "{}"); w.Code != http.StatusConflict || errorCode(body) != "OperationNotAllowed" {
+		t.Errorf("delete the default registry: %d %v", w.Code, body)
+	}
+	if w, body := e.send(http.MethodPost, e.path(oneOf), token, "{}"); w.Code != http.StatusMethodNotAllowed || errorCode(body) != "OperationNotAllowed" {
+		t.Errorf("%d %v", w.Code, body)
 	}
 }
 
@@ -186,9 +188,9 @@ func value(credentials map[string]any, i int) string {
 func TestCheckName(t *testing.T) {
 	e := newEnv(t, nil)
 	token := e.signIn(e.application(authz.Reader, ""))
-	for name, reason := range map[string]string{"MYREGISTRY": "AlreadyExists", "a-b": "Invalid", "another": "Invalid"} {
+	for name, reason := range map[string]any{"MYREGISTRY": "AlreadyExists", "a-b": "Invalid", "another": nil} {
 		w, body := e.send(http.MethodPost, e.path(ofSub+"/providers/microsoft.containerregistry/checknameavailability"), token, `{"name":"`+name+`","type":"x"}`)
-		if w.Code != http.StatusOK || body["nameAvailable"] != false || body["reason"] != reason {
+		if w.Code != http.StatusOK || body["nameAvailable"] != (reason == nil) || body["reason"] != reason {
 			t.Errorf("%s: %d %v", name, w.Code, body)
 		}
 	}

@@ -16,10 +16,6 @@ import (
 // maxForm is the longest body of a request for a token, in bytes.
 const maxForm = 64 << 10
 
-// registryAudience is what a token is for that is used on a registry's data
-// alone. It is the name that clients of Azure know.
-const registryAudience = "https://containerregistry.azure.net"
-
 // tokenResponse is the answer of RFC 6749 section 5.1, with what Azure adds.
 type tokenResponse struct {
 	TokenType    string `json:"token_type"`
@@ -93,7 +89,7 @@ func (p *place) audience(form url.Values) (string, error) {
 		}
 	}
 	switch plain := strings.ToLower(strings.TrimRight(wanted, "/")); plain {
-	case registryAudience, p.base:
+	case authn.DataAudience, p.base:
 		return plain, nil
 	}
 	return "", errResource
@@ -109,11 +105,25 @@ func (a *API) signIn(r *http.Request, p place, form url.Values) (*authn.Session,
 	if id == "" || secret == "" {
 		return nil, errNoClient
 	}
-	s, err := a.o.Authn.SignIn(r.Context(), p.Registry, p.From, id, secret)
+	registry, err := a.home(r, p, id)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.o.Authn.SignIn(r.Context(), registry, p.From, id, secret)
 	if err == nil && (s.Identity == nil || s.Means != authn.Secret || s.Identity.Kind != meta.KindServicePrincipal) {
 		err = authn.ErrBadCredentials
 	}
 	return s, err
+}
+
+// home is the registry of an application: the directory is one for all of them.
+// Of one that is not there it is that of the host, where it will not be found.
+func (a *API) home(r *http.Request, p place, id string) (int64, error) {
+	registry, err := a.o.Authn.RegistryOf(r.Context(), id)
+	if err == nil && registry == authn.Home {
+		registry = p.Registry
+	}
+	return registry, err
 }
 
 // unescape undoes what RFC 6749 section 2.3.1 does to a name and a secret.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/authz"
 	"github.com/orlop/orlop/internal/gate"
 	"github.com/orlop/orlop/internal/meta"
@@ -55,10 +56,10 @@ func TestClientCredentials(t *testing.T) {
 	}
 	// By Basic, and for the registry's data alone.
 	r := httptest.NewRequest(http.MethodPost, testBase+"/adfs/oauth2/token",
-		strings.NewReader(url.Values{"grant_type": {"client_credentials"}, "resource": {registryAudience + "/"}}.Encode()))
+		strings.NewReader(url.Values{"grant_type": {"client_credentials"}, "resource": {authn.DataAudience + "/"}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(id, url.QueryEscape(secret))
-	if w, body := e.do(r); w.Code != http.StatusOK || claimsOf(t, body["access_token"].(string))["aud"] != registryAudience {
+	if w, body := e.do(r); w.Code != http.StatusOK || claimsOf(t, body["access_token"].(string))["aud"] != authn.DataAudience {
 		t.Errorf("%d %v", w.Code, body)
 	}
 }

@@ -46,6 +46,7 @@ type Options struct {
 // Its methods may be called concurrently.
 type Authenticator struct {
 	store         Store
+	directory     directory // who may sign in
 	now           func() time.Time
 	anonymousPull bool
 	log           *slog.Logger
@@ -82,8 +83,8 @@ func New(ctx context.Context, store Store, o Options) (*Authenticator, error) {
 		return nil, err
 	}
 	a := &Authenticator{
-		store: store, now: o.Now, anonymousPull: o.AnonymousPull, log: o.Log, federation: o.Federation,
-		keys: keys, people: newPeople(store, o.Now), guard: newGuard(),
+		store: store, directory: directory{store}, now: o.Now, anonymousPull: o.AnonymousPull, log: o.Log, federation: o.Federation,
+		keys: keys, people: newPeople(directory{store}, o.Now), guard: newGuard(),
 		sessions: newCache[sessionKey, *Session](maxSessions),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}

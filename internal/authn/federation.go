@@ -25,6 +25,7 @@ type External struct {
 // Rule tells who those are that it matches: a principal of ours, or somebody
 // with these roles.
 type Rule struct {
+	Registry  string // that it is for; "" is the default one
 	Principal string // sign-in name; "" if Roles tell
 	Roles     []meta.RoleAssignment
 }
@@ -32,9 +33,10 @@ type Rule struct {
 // Federation knows the issuers that are trusted and the rules for their tokens.
 // It is called concurrently.
 type Federation interface {
-	// Verify checks a token. Errors are ErrBadCredentials, also where no rule
-	// matches, and ErrIssuerUnavailable.
-	Verify(ctx context.Context, token string) (External, error)
+	// Verify checks a token that is shown to a registry, "" for the default one.
+	// Errors are ErrBadCredentials, also where no rule for the registry matches,
+	// and ErrIssuerUnavailable.
+	Verify(ctx context.Context, registry, token string) (External, error)
 	// Rule returns a rule by its name.
 	Rule(name string) (Rule, bool)
 }
@@ -42,14 +44,18 @@ type Federation interface {
 // noFederation trusts nobody.
 type noFederation struct{}
 
-func (noFederation) Verify(context.Context, string) (External, error) {
+func (noFederation) Verify(context.Context, string, string) (External, error) {
 	return External{}, ErrBadCredentials
 }
 func (noFederation) Rule(string) (Rule, bool) { return Rule{}, false }
 
 // federated tells who shows a token of an issuer.
 func (a *Authenticator) federated(ctx context.Context, registry int64, token string) (*Session, error) {
-	who, err := a.federation.Verify(ctx, token)
+	name, err := a.ruleRegistry(ctx, registry)
+	if err != nil {
+		return nil, err
+	}
+	who, err := a.federation.Verify(ctx, name, token)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +81,15 @@ func (a *Authenticator) federated(ctx context.Context, registry int64, token str
 	return s, err
 }
 
+// ruleRegistry is a registry as rules name it.
+func (a *Authenticator) ruleRegistry(ctx context.Context, registry int64) (string, error) {
+	if registry == meta.DefaultRegistry {
+		return "", nil
+	}
+	access, err := a.store.Access(ctx, registry)
+	return access.Name, err
+}
+
 // identity returns who a principal is now, for somebody who is known by a proof;
 // nil if the principal has gone or is disabled, or no longer has the proof.
 func (a *Authenticator) identity(ctx context.Context, registry int64, id, name string, p proof) (*Identity, error) {
@@ -89,6 +104,9 @@ func (a *Authenticator) identity(ctx context.Context, registry int64, id, name s
 	if !ok {
 		return nil, nil
 	}
+	if at, err := a.ruleRegistry(ctx, registry); err != nil || at != rule.Registry {
+		return nil, err
+	}
 	if rule.Principal == "" {
 		return a.stranger(ctx, registry, id, name, rule)
 	}
@@ -101,8 +119,8 @@ func (a *Authenticator) identity(ctx context.Context, registry int64, id, name s
 
 // stranger is somebody without an account here, whose roles a rule tells.
 func (a *Authenticator) stranger(ctx context.Context, registry int64, id, name string, rule Rule) (*Identity, error) {
-	known, seen := a.people.known(id)
-	if known != nil && known.Registry == registry && known.current(a.now()) {
+	known, seen := a.people.known(registry, id)
+	if known != nil && known.current(a.now()) {
 		return known, nil
 	}
 	access, err := a.store.Access(ctx, registry)

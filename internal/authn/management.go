@@ -24,8 +24,12 @@ func (a *Authenticator) IssueManagementToken(_ context.Context, s *Session, audi
 	return token, time.Unix(c.Expires, 0), err
 }
 
-// VerifyManagementToken tells who shows a token of the management plane.
-// ErrBadCredentials.
+// DataAudience is the audience of a token of the management plane that is for
+// the data of registries alone. It is the name that clients of Azure know.
+const DataAudience = "https://containerregistry.azure.net"
+
+// VerifyManagementToken tells who in a registry, or at Home, shows a token of the
+// management plane. ErrBadCredentials.
 func (a *Authenticator) VerifyManagementToken(ctx context.Context, registry int64, token string) (*Session, error) {
 	if len(token) > maxAuthorization {
 		return nil, ErrBadCredentials
@@ -58,8 +62,16 @@ func (a *Authenticator) ExchangeSession(ctx context.Context, registry int64, tok
 }
 
 func (a *Authenticator) exchange(ctx context.Context, registry int64, token string) (*Session, error) {
-	if a.keys.ours(token) {
-		return a.VerifyManagementToken(ctx, registry, token)
+	if !a.keys.ours(token) {
+		return a.federated(ctx, registry, token)
 	}
-	return a.federated(ctx, registry, token)
+	s, err := a.VerifyManagementToken(ctx, registry, token)
+	if err != nil || s.Audience == DataAudience {
+		return s, err
+	}
+	access, err := a.store.Access(ctx, registry)
+	if err == nil && access.DataTokensOnly {
+		err = ErrBadCredentials
+	}
+	return s, err
 }

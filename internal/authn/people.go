@@ -24,22 +24,29 @@ func (id *Identity) current(now time.Time) bool {
 
 // people remembers principals as identities.
 type people struct {
-	dir Directory
+	dir directory
 	now func() time.Time
 
 	mu      sync.RWMutex
-	byID    map[string]*Identity
+	byID    map[person]*Identity
 	changes uint64 // how often changed was called
 }
 
-func newPeople(dir Directory, now func() time.Time) *people {
-	return &people{dir: dir, now: now, byID: map[string]*Identity{}}
+// person is a principal as a registry sees it: an owner of the server is in
+// several.
+type person struct {
+	registry int64
+	id       string
+}
+
+func newPeople(dir directory, now func() time.Time) *people {
+	return &people{dir: dir, now: now, byID: map[person]*Identity{}}
 }
 
 // get returns a principal; nil if there is none that may sign in.
 func (p *people) get(ctx context.Context, registry int64, id string) (*Identity, error) {
-	known, seen := p.known(id)
-	if known != nil && known.Registry == registry && known.current(p.now()) {
+	known, seen := p.known(registry, id)
+	if known != nil && known.current(p.now()) {
 		return known, nil
 	}
 	found, ok, err := p.dir.Principal(ctx, registry, id)
@@ -52,14 +59,14 @@ func (p *people) get(ctx context.Context, registry int64, id string) (*Identity,
 // version is what remember wants to know: how often principals had changed
 // before this one was read.
 func (p *people) version() uint64 {
-	_, seen := p.known("")
+	_, seen := p.known(Home, "")
 	return seen
 }
 
-func (p *people) known(id string) (*Identity, uint64) {
+func (p *people) known(registry int64, id string) (*Identity, uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.byID[id], p.changes
+	return p.byID[person{registry, id}], p.changes
 }
 
 // remember makes an identity of a principal that was read when changes was
@@ -73,23 +80,29 @@ func (p *people) remember(found meta.Principal, seen uint64) *Identity {
 		id.stale.Store(true)
 		return id
 	}
-	p.forget(id.ID)
+	who := person{id.Registry, id.ID}
+	p.forget(who)
 	if len(p.byID) >= maxPeople {
 		for other := range p.byID {
 			p.forget(other)
 			break
 		}
 	}
-	p.byID[id.ID] = id
+	p.byID[who] = id
 	return id
 }
 
-// changed makes everybody who has the identity read it again.
+// changed makes everybody who has the identity read it again, in whatever
+// registry.
 func (p *people) changed(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.changes++
-	p.forget(id)
+	for who := range p.byID {
+		if who.id == id {
+			p.forget(who)
+		}
+	}
 }
 
 // allChanged is changed for everybody.
@@ -104,10 +117,10 @@ func (p *people) allChanged() {
 
 // forget drops an identity, also for the sessions that hold it. The caller
 // holds mu.
-func (p *people) forget(id string) {
-	if old := p.byID[id]; old != nil {
+func (p *people) forget(who person) {
+	if old := p.byID[who]; old != nil {
 		old.stale.Store(true)
-		delete(p.byID, id)
+		delete(p.byID, who)
 	}
 }
 
@@ -135,6 +148,10 @@ func grants(p meta.Principal) *authz.Grants {
 	case meta.KindAdminUser:
 		return authz.AllContent()
 	default:
-		return authz.ForRoles(p.Roles, p.RepositoryRoles)
+		g := authz.ForRoles(p.Roles, p.RepositoryRoles)
+		if ownsServer(p) {
+			g = authz.OwningServer(g)
+		}
+		return g
 	}
 }

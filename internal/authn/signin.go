@@ -19,7 +19,7 @@ func (a *Authenticator) SignIn(ctx context.Context, registry int64, from netip.A
 // signIn checks a user's secret.
 func (a *Authenticator) signIn(ctx context.Context, registry int64, from netip.Addr, user, secret string) (*Session, error) {
 	seen := a.people.version()
-	p, ok, err := a.store.PrincipalNamed(ctx, registry, user)
+	p, ok, err := a.directory.PrincipalNamed(ctx, registry, user)
 	if err != nil {
 		return nil, err
 	}

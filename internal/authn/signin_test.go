@@ -276,10 +276,10 @@ func TestCachesAreBounded(t *testing.T) {
 	}
 	for id, p := range e.people.byID {
 		if p.stale.Load() {
-			t.Errorf("%s is remembered and stale", id)
+			t.Errorf("%v is remembered and stale", id)
 		}
 	}
-	if _, kept := e.people.byID[first.ID]; !kept && !first.stale.Load() {
+	if _, kept := e.people.byID[person{first.Registry, first.ID}]; !kept && !first.stale.Load() {
 		t.Error("a forgotten identity does not know of it")
 	}
 }

@@ -10,6 +10,8 @@ import (
 type Directory interface {
 	Principal(ctx context.Context, registry int64, id string) (meta.Principal, bool, error)
 	PrincipalNamed(ctx context.Context, registry int64, name string) (meta.Principal, bool, error)
+	// RegistryOf returns the registry of a principal by its id.
+	RegistryOf(ctx context.Context, id string) (int64, bool, error)
 	// Principals lists at most n after a sign-in name, by name.
 	Principals(ctx context.Context, registry int64, kind meta.Kind, after string, n int) ([]meta.Principal, error)
 }

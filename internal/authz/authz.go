@@ -36,7 +36,8 @@ const (
 	List Action = "*"
 	// Manage changes what the name of the resource says: "principals" are
 	// users, applications and roles, "tokens" are registry tokens, scope maps,
-	// the admin user and anonymous pull, "settings" is the rest.
+	// the admin user and anonymous pull, "settings" is the rest, "registries"
+	// are all that the server hosts.
 	Manage Action = "manage"
 	// View looks at "settings".
 	View Action = "view"
@@ -51,7 +52,7 @@ const (
 // Access is one action on one resource.
 type Access struct {
 	Type   string // TypeRepository or TypeRegistry
-	Name   string // of the repository; "catalog", "deleted_catalog", "principals", "tokens" or "settings" of the registry
+	Name   string // of the repository; "catalog", "deleted_catalog", "principals", "tokens", "settings" or "registries" of the registry
 	Action Action
 }
 
@@ -81,6 +82,7 @@ const (
 	manageTokens
 	manageSettings
 	viewSettings
+	manageRegistries
 
 	none set = 0
 	// content is what "*" on a repository stands for.
@@ -113,6 +115,7 @@ var registryBits = map[registryAction]set{
 	{"tokens", Manage}:        manageTokens,
 	{"settings", Manage}:      manageSettings,
 	{"settings", View}:        viewSettings,
+	{"registries", Manage}:    manageRegistries,
 }
 
 func repositoryBit(a Action) set {

@@ -114,6 +114,14 @@ func ForRoles(assignments []meta.RoleAssignment, repositoryRoles bool) *Grants {
 	return g
 }
 
+// OwningServer adds to what an Owner is granted the right to make and delete
+// registries.
+func OwningServer(g *Grants) *Grants {
+	owner := *g
+	owner.registry |= manageRegistries
+	return &owner
+}
+
 // AllContent grants every action on every repository, and nothing else: what
 // the admin user of ACR may do.
 func AllContent() *Grants { return &Grants{registry: lists, all: content} }

@@ -2,7 +2,9 @@ package authz
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // MaxActions is how many actions a scope map may have.
@@ -65,6 +67,41 @@ func CheckScopeMapAction(action string) error {
 	if _, _, ok := parseScopeMapAction(action); !ok {
 		return fmt.Errorf("invalid action %q: use repositories/NAME/RIGHT, where NAME is a repository, a prefix that ends in /*, or *, "+
 			"and RIGHT is content/read, content/write, content/delete, metadata/read or metadata/write", action)
+	}
+	return nil
+}
+
+// ChangeActions adds actions to those of a scope map and takes some away. What
+// is left has each once, in the order in which they came. The error is for whoever
+// wrote them.
+func ChangeActions(actions, add, remove []string) ([]string, error) {
+	for _, action := range slices.Concat(add, remove) {
+		if err := CheckScopeMapAction(action); err != nil {
+			return nil, err
+		}
+	}
+	out := slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return slices.Contains(remove, a) })
+	for _, action := range add {
+		if !slices.Contains(out, action) {
+			out = append(out, action)
+		}
+	}
+	if len(out) == 0 || len(out) > MaxActions {
+		return nil, fmt.Errorf("a scope map has 1 to %d actions", MaxActions)
+	}
+	return out, nil
+}
+
+// maxDescription is the longest description of a scope map, in bytes.
+const maxDescription = 256
+
+// CheckDescription tells what is wrong with the description of a scope map.
+func CheckDescription(s string) error {
+	switch {
+	case len(s) > maxDescription:
+		return fmt.Errorf("a description has at most %d bytes", maxDescription)
+	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fmt.Errorf("a description must be printable")
 	}
 	return nil
 }

@@ -46,6 +46,8 @@ type Config struct {
 	TLSKey  string
 	Domain  []string // login servers are NAME.DOMAIN
 
+	RegistryName string // of the default registry
+
 	TrustedProxy []netip.Prefix // peers whose X-Forwarded headers are believed
 
 	AnonymousPull     bool
@@ -80,6 +82,7 @@ func Default() Config {
 	return Config{
 		Listen:            []string{"127.0.0.1:5000"},
 		Data:              "./orlop-data",
+		RegistryName:      "myregistry",
 		TLS:               TLSOff,
 		KeepDeleted:       7 * 24 * time.Hour,
 		SmallBlobSize:     32 << 10,
@@ -152,7 +155,13 @@ func (c *Config) validateTLS() error {
 // domainName is a host name of at least one label (RFC 1123), lower case.
 var domainName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
+// registryName is what the clients of Azure take, in lower case as hosts are.
+var registryName = regexp.MustCompile(`^[a-z0-9]{5,50}$`)
+
 func (c *Config) validateDomain() error {
+	if !registryName.MatchString(c.RegistryName) {
+		return fmt.Errorf("registry-name: %q has not 5 to 50 lower-case letters and digits", c.RegistryName)
+	}
 	for _, d := range c.Domain {
 		if len(d) > 200 || !domainName.MatchString(d) {
 			return fmt.Errorf("domain: %q is not a domain name in lower case", d)

@@ -45,6 +45,7 @@ func Settings() []Setting {
 		list("listen", "Network", "ADDR", "address to listen on, HOST:PORT; may be repeated", func(c *Config) *[]string { return &c.Listen }),
 		toggle("insecure-http", "Network", "allow plain HTTP on addresses that other machines reach", func(c *Config) *bool { return &c.InsecureHTTP }),
 		list("domain", "Network", "NAME", "domain whose names are login servers, REGISTRY.NAME; may be repeated", func(c *Config) *[]string { return &c.Domain }),
+		text("registry-name", "Network", "NAME", "name of the default registry, which is at NAME.DOMAIN and at every host outside the domains", func(c *Config) *string { return &c.RegistryName }),
 		prefixes("trusted-proxy", "Network", "address or network, such as 10.0.0.0/8, whose X-Forwarded headers are believed; may be repeated", func(c *Config) *[]netip.Prefix { return &c.TrustedProxy }),
 		text("tls", "TLS", "MODE", "off, or auto: make a local authority and certificates", func(c *Config) *string { return &c.TLS }),
 		text("tls-cert", "TLS", "FILE", "certificate chain, PEM; needs tls-key", func(c *Config) *string { return &c.TLSCert }),

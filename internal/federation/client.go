@@ -29,6 +29,7 @@ var errTooOften = errors.New("the issuer was asked lately")
 // newClient returns a client for the documents of an issuer. It follows no
 // redirect and takes only answers of a bounded size with status 200.
 func newClient(c Issuer) *http.Client {
+	via := newProxies(c)
 	dialer := &net.Dialer{Timeout: fetchTimeout, Control: func(_, address string, _ syscall.RawConn) error {
 		return checkAddress(address, c.AllowLoopback)
 	}}
@@ -37,7 +38,7 @@ func newClient(c Issuer) *http.Client {
 		Transport: &transport{
 			limit: rate.NewLimiter(rate.Every(fetchInterval), fetchBurst),
 			base: &http.Transport{
-				DialContext: dialer.DialContext, TLSHandshakeTimeout: fetchTimeout, ForceAttemptHTTP2: true,
+				Proxy: via.proxy, DialContext: via.dial(dialer), TLSHandshakeTimeout: fetchTimeout, ForceAttemptHTTP2: true,
 				MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 1,
 			},
 		},

@@ -25,14 +25,20 @@ type Issuer struct {
 	Issuer   string `yaml:"issuer"`   // URL, as the claim iss has it
 	Audience string `yaml:"audience"` // what the claim aud must have
 	// AllowLoopback lets the issuer be on this machine, without TLS too.
-	AllowLoopback bool   `yaml:"allow-loopback"`
-	Rules         []Rule `yaml:"rules"` // the first that matches counts
+	AllowLoopback bool `yaml:"allow-loopback"`
+	// Proxy is the URL of an HTTP proxy that the issuer is asked through, without
+	// a user; "" is what HTTPS_PROXY and NO_PROXY in the environment say.
+	Proxy string `yaml:"proxy"`
+	Rules []Rule `yaml:"rules"` // the first that matches counts
 }
 
 // Rule says who those are whose tokens have these claims: a user or a service
 // principal, or somebody without an account who has roles.
 type Rule struct {
 	Name string `yaml:"name"` // unique; tokens that were got by it end with it
+	// Registry is the name of the one that the rule is for; the default one if
+	// there is none.
+	Registry string `yaml:"registry"`
 	// Claims must all match. A pattern is the whole value, or its beginning and
 	// "*". Of a claim that is a list one element must match.
 	Claims    map[string]string `yaml:"claims"`
@@ -96,6 +102,9 @@ func (i *Issuer) validate() error {
 	if err := checkURL(i.Issuer, i.AllowLoopback); err != nil {
 		return fmt.Errorf("issuer: %w", err)
 	}
+	if err := checkProxy(i.Proxy); err != nil {
+		return fmt.Errorf("issuer %s: %w", i.Issuer, err)
+	}
 	switch {
 	case i.Audience == "":
 		return fmt.Errorf("issuer %s: an audience is needed, or tokens for others would be taken", i.Issuer)
@@ -129,7 +138,7 @@ func (r *Rule) validate() error {
 
 // rule is the rule as authn knows it.
 func (r *Rule) rule() authn.Rule {
-	out := authn.Rule{Principal: r.Principal}
+	out := authn.Rule{Registry: r.Registry, Principal: r.Principal}
 	for _, role := range r.Roles {
 		out.Roles = append(out.Roles, meta.RoleAssignment{Role: role.Role, Prefix: role.Repository})
 	}

@@ -14,6 +14,10 @@
 //	      - name: ann
 //	        claims: {sub: "1234"}
 //	        principal: ann
+//	      - name: builds-for-another-registry
+//	        registry: another
+//	        claims: {repository: example/app}
+//	        roles: [{role: AcrPull}]
 package federation
 
 import (
@@ -22,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/orlop/orlop/internal/authn"
@@ -35,8 +40,14 @@ type Options struct {
 
 // Federation knows the issuers that are trusted. It is safe for concurrent use.
 type Federation struct {
-	now     func() time.Time
-	log     *slog.Logger
+	now func() time.Time
+	log *slog.Logger
+
+	inForce atomic.Pointer[inForce]
+}
+
+// inForce is a configuration that counts. It does not change.
+type inForce struct {
 	issuers map[string]*issuer
 	rules   map[string]authn.Rule
 }
@@ -52,25 +63,37 @@ func New(c *Config, o Options) *Federation {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Federation{now: o.Now, log: o.Log, issuers: map[string]*issuer{}, rules: map[string]authn.Rule{}}
+	f := &Federation{now: o.Now, log: o.Log}
+	f.Use(c)
+	return f
+}
+
+// Use puts another configuration in force, from the next call on. Keys of issuers
+// that are still asked in the same way are kept.
+func (f *Federation) Use(c *Config) {
+	before := f.inForce.Load()
+	next := &inForce{issuers: map[string]*issuer{}, rules: map[string]authn.Rule{}}
 	for _, i := range c.Issuers {
-		f.issuers[i.Issuer] = newIssuer(i)
+		next.issuers[i.Issuer] = newIssuer(i)
+		if before != nil {
+			next.issuers[i.Issuer].inherit(before.issuers[i.Issuer])
+		}
 		for _, r := range i.Rules {
-			f.rules[r.Name] = r.rule()
+			next.rules[r.Name] = r.rule()
 		}
 	}
-	return f
+	f.inForce.Store(next)
 }
 
 // Rule implements authn.Federation.
 func (f *Federation) Rule(name string) (authn.Rule, bool) {
-	r, ok := f.rules[name]
+	r, ok := f.inForce.Load().rules[name]
 	return r, ok
 }
 
 // Verify implements authn.Federation.
-func (f *Federation) Verify(ctx context.Context, token string) (authn.External, error) {
-	who, err := f.verify(ctx, token)
+func (f *Federation) Verify(ctx context.Context, registry, token string) (authn.External, error) {
+	who, err := f.verify(ctx, registry, token)
 	switch {
 	case errors.Is(err, authn.ErrIssuerUnavailable):
 		f.log.WarnContext(ctx, "issuer of a token unavailable", "issuer", who.Issuer, "error", brief(err))
@@ -82,12 +105,12 @@ func (f *Federation) Verify(ctx context.Context, token string) (authn.External, 
 	return who, nil
 }
 
-func (f *Federation) verify(ctx context.Context, token string) (authn.External, error) {
+func (f *Federation) verify(ctx context.Context, registry, token string) (authn.External, error) {
 	claimed, err := peek(token)
 	if err != nil {
 		return authn.External{}, err
 	}
-	i := f.issuers[claimed]
+	i := f.inForce.Load().issuers[claimed]
 	if i == nil {
 		return authn.External{}, errors.New("nobody trusts its issuer")
 	}
@@ -107,7 +130,7 @@ func (f *Federation) verify(ctx context.Context, token string) (authn.External, 
 		return who, fmt.Errorf("its subject has %d bytes, not 1 to %d", len(who.Subject), maxSubject)
 	}
 	for _, r := range i.config.Rules {
-		if r.matches(c) {
+		if r.Registry == registry && r.matches(c) {
 			who.Rule = r.Name
 			return who, nil
 		}

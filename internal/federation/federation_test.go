@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func TestRules(t *testing.T) {
 		"false":                    {map[string]any{"sub": "ann", "repository": nil, "groups": "builders", "email_verified": false}, ""},
 		"several audiences":        {map[string]any{"aud": []string{"other.example", issuertest.Audience}}, "main"},
 	} {
-		who, err := f.Verify(t.Context(), i.Token(c.change))
+		who, err := f.Verify(t.Context(), "", i.Token(c.change))
 		if c.rule == "" && !errors.Is(err, authn.ErrBadCredentials) || c.rule != "" && err != nil || who.Rule != c.rule {
 			t.Errorf("%s: %+v, %v", name, who, err)
 		}
@@ -96,7 +97,7 @@ func TestHostileTokens(t *testing.T) {
 	}))
 	defer elsewhere.Close()
 	f := newFederation(t, i)
-	if _, err := f.Verify(t.Context(), i.Token(nil)); err != nil {
+	if _, err := f.Verify(t.Context(), "", i.Token(nil)); err != nil {
 		t.Fatal(err)
 	}
 	good, err := json.Marshal(i.Claims(nil))
@@ -152,7 +153,7 @@ func TestHostileTokens(t *testing.T) {
 		"four parts":                i.Token(nil) + ".x",
 		"a blank":                   " " + i.Token(nil),
 	} {
-		if who, err := f.Verify(t.Context(), token); !errors.Is(err, authn.ErrBadCredentials) || who.Rule != "" {
+		if who, err := f.Verify(t.Context(), "", token); !errors.Is(err, authn.ErrBadCredentials) || who.Rule != "" {
 			t.Errorf("%s: %+v, %v", name, who, err)
 		}
 	}
@@ -165,7 +166,7 @@ func TestSkew(t *testing.T) {
 		"expired half a minute ago": {"exp": now.Add(-30 * time.Second).Unix()},
 		"good in half a minute":     {"nbf": now.Add(30 * time.Second).Unix(), "iat": now.Add(30 * time.Second).Unix()},
 	} {
-		if _, err := f.Verify(t.Context(), i.Token(change)); err != nil {
+		if _, err := f.Verify(t.Context(), "", i.Token(change)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -177,7 +178,7 @@ func TestKeysAreCached(t *testing.T) {
 	i := issuertest.New(t, now)
 	f := newFederation(t, i)
 	for range 50 {
-		if _, err := f.Verify(t.Context(), i.Token(nil)); err != nil {
+		if _, err := f.Verify(t.Context(), "", i.Token(nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -185,7 +186,7 @@ func TestKeysAreCached(t *testing.T) {
 		t.Errorf("50 tokens cost %d requests", n)
 	}
 	i.Key, i.KeyID = issuertest.NewKey(t), "second" // as issuers do from time to time
-	if _, err := f.Verify(t.Context(), i.Token(nil)); err != nil {
+	if _, err := f.Verify(t.Context(), "", i.Token(nil)); err != nil {
 		t.Errorf("after a change of keys: %v", err)
 	}
 	other := issuertest.NewKey(t)
@@ -194,7 +195,7 @@ func TestKeysAreCached(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 50 {
-		if _, err := f.Verify(t.Context(), issuertest.Sign(t, jose.RS256, other, "third", payload)); !errors.Is(err, authn.ErrBadCredentials) {
+		if _, err := f.Verify(t.Context(), "", issuertest.Sign(t, jose.RS256, other, "third", payload)); !errors.Is(err, authn.ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
@@ -228,11 +229,11 @@ func TestIssuerFails(t *testing.T) {
 			f := newFederation(t, i)
 			token := i.Token(nil)
 			i.Answer.Store(&answer)
-			if _, err := f.Verify(t.Context(), token); !errors.Is(err, authn.ErrIssuerUnavailable) {
+			if _, err := f.Verify(t.Context(), "", token); !errors.Is(err, authn.ErrIssuerUnavailable) {
 				t.Errorf("%v", err)
 			}
 			i.Answer.Store(nil)
-			if _, err := f.Verify(t.Context(), token); err != nil {
+			if _, err := f.Verify(t.Context(), "", token); err != nil {
 				t.Errorf("when it is well again: %v", err)
 			}
 		})
@@ -255,7 +256,69 @@ func TestLoopback(t *testing.T) {
 	}
 	i := issuertest.New(t, now)
 	f := New(&Config{Issuers: []Issuer{{Issuer: i.URL, Audience: issuertest.Audience}}}, Options{Now: func() time.Time { return now }})
-	if _, err := f.Verify(t.Context(), i.Token(nil)); !errors.Is(err, authn.ErrIssuerUnavailable) || i.Requests.Load() != 0 {
+	if _, err := f.Verify(t.Context(), "", i.Token(nil)); !errors.Is(err, authn.ErrIssuerUnavailable) || i.Requests.Load() != 0 {
 		t.Errorf("%v, %d requests", err, i.Requests.Load())
+	}
+}
+
+// TestProxy: an issuer is asked through the proxy that the configuration names,
+// which may be on this machine where the issuer may not be.
+func TestProxy(t *testing.T) {
+	i := issuertest.New(t, now)
+	var asked atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.URL.Host == "" {
+			t.Errorf("no request for a proxy: %s", r.URL)
+		}
+		i.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	issuer := Issuer{Issuer: i.URL, Audience: issuertest.Audience, Proxy: proxy.URL, Rules: []Rule{
+		{Name: "main", Claims: map[string]string{"repository": "example/app"}, Principal: "ann"},
+	}}
+	f := New(&Config{Issuers: []Issuer{issuer}}, Options{Now: func() time.Time { return now }})
+	if _, err := f.Verify(t.Context(), "", i.Token(nil)); !errors.Is(err, authn.ErrIssuerUnavailable) {
+		t.Errorf("the keys lead to this machine: %v", err) // and the proxy would fetch them
+	}
+	issuer.AllowLoopback = true
+	f.Use(&Config{Issuers: []Issuer{issuer}})
+	if who, err := f.Verify(t.Context(), "", i.Token(nil)); err != nil || who.Rule != "main" || asked.Load() < 2 {
+		t.Errorf("%+v, %v, asked %d times", who, err, asked.Load())
+	}
+	for _, bad := range []string{"proxy.example", "ftp://proxy.example", "http://user:word@proxy.example", "http://"} {
+		if err := checkProxy(bad); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+// TestUse: another configuration counts at once, and keeps the keys of issuers.
+func TestUse(t *testing.T) {
+	i := issuertest.New(t, now)
+	f := newFederation(t, i)
+	if _, err := f.Verify(t.Context(), "", i.Token(nil)); err != nil {
+		t.Fatal(err)
+	}
+	asked := i.Requests.Load()
+	other := Issuer{Issuer: i.URL, Audience: issuertest.Audience, AllowLoopback: true, Rules: []Rule{
+		{Name: "elsewhere", Registry: "another", Claims: map[string]string{"repository": "example/app"}, Principal: "ann"},
+	}}
+	f.Use(&Config{Issuers: []Issuer{other}})
+	if _, ok := f.Rule("main"); ok {
+		t.Error("a rule that has gone is known")
+	}
+	if _, err := f.Verify(t.Context(), "", i.Token(nil)); !errors.Is(err, authn.ErrBadCredentials) {
+		t.Errorf("the rule is for another registry: %v", err)
+	}
+	if who, err := f.Verify(t.Context(), "another", i.Token(nil)); err != nil || who.Rule != "elsewhere" {
+		t.Errorf("%+v, %v", who, err)
+	}
+	if n := i.Requests.Load(); n != asked {
+		t.Errorf("the issuer was asked %d times more", n-asked)
+	}
+	f.Use(&Config{})
+	if _, err := f.Verify(t.Context(), "another", i.Token(nil)); !errors.Is(err, authn.ErrBadCredentials) {
+		t.Error(err)
 	}
 }

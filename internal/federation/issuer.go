@@ -32,6 +32,17 @@ func newIssuer(c Issuer) *issuer {
 	return &issuer{config: c, client: newClient(c)}
 }
 
+// inherit takes over the keys, and the limits on fetching them, of the same
+// issuer under another configuration; before may be nil.
+func (i *issuer) inherit(before *issuer) {
+	if before == nil || before.config.AllowLoopback != i.config.AllowLoopback || before.config.Proxy != i.config.Proxy {
+		return
+	}
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	i.client, i.keys = before.client, before.keys
+}
+
 // verify checks signature, issuer and audience of a token and returns its
 // payload.
 func (i *issuer) verify(ctx context.Context, token string) ([]byte, error) {

@@ -4,6 +4,7 @@
 package gate
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -16,15 +17,16 @@ import (
 // Hosts tells which registry a request is for.
 type Hosts interface {
 	// Resolve returns the id of the registry behind host, which is in lower
-	// case and without a port. Every host has one: the default registry answers
-	// for the rest.
-	Resolve(host string) (registry int64)
+	// case and without a port. An error for WriteError if the host names a
+	// registry that is not there; the default registry answers for hosts that
+	// name none.
+	Resolve(ctx context.Context, host string) (registry int64, err error)
 }
 
 // defaultHosts sends every host to the default registry.
 type defaultHosts struct{}
 
-func (defaultHosts) Resolve(string) int64 { return meta.DefaultRegistry }
+func (defaultHosts) Resolve(context.Context, string) (int64, error) { return meta.DefaultRegistry, nil }
 
 // Options are what the gate needs, and its settings.
 type Options struct {

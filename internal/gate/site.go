@@ -21,8 +21,9 @@ type Site struct {
 var errHost = &orlop.Error{Code: orlop.CodeUnsupported, Status: http.StatusBadRequest, Message: "invalid Host header"}
 
 // Site finds out which registry a request is for. The host is what the client
-// says, and is used for nothing but links back to it; a malformed one fails
-// with an error for WriteError.
+// says, and is used for nothing but to find the registry and for links back; a
+// malformed one, and one that names no registry, fails with an error for
+// WriteError.
 func (g *Gate) Site(r *http.Request) (Site, error) {
 	s := Site{Scheme: "http", LoginServer: r.Host, From: peer(r)}
 	if r.TLS != nil {
@@ -35,8 +36,9 @@ func (g *Gate) Site(r *http.Request) (Site, error) {
 		return Site{}, errHost
 	}
 	s.LoginServer = strings.ToLower(s.LoginServer)
-	s.Registry = g.hosts.Resolve(withoutPort(s.LoginServer))
-	return s, nil
+	var err error
+	s.Registry, err = g.hosts.Resolve(r.Context(), withoutPort(s.LoginServer))
+	return s, err
 }
 
 func peer(r *http.Request) netip.Addr {

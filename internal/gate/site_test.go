@@ -1,12 +1,15 @@
 package gate
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/authn"
 	"github.com/orlop/orlop/internal/meta"
 )
@@ -27,11 +30,15 @@ func TestValidHost(t *testing.T) {
 // byName is a table of hosts.
 type byName map[string]int64
 
-func (h byName) Resolve(host string) int64 {
-	if id, ok := h[host]; ok {
-		return id
+func (h byName) Resolve(_ context.Context, host string) (int64, error) {
+	id, ok := h[host]
+	switch {
+	case ok:
+		return id, nil
+	case strings.HasPrefix(host, "nobody."):
+		return 0, orlop.ErrNameUnknown
 	}
-	return meta.DefaultRegistry
+	return meta.DefaultRegistry, nil
 }
 
 func TestSite(t *testing.T) {
@@ -43,6 +50,11 @@ func TestSite(t *testing.T) {
 		if err != nil || s.Registry != want || s.LoginServer != strings.ToLower(host) || s.Scheme != "http" {
 			t.Errorf("%s: %+v, %v", host, s, err)
 		}
+	}
+	gone := httptest.NewRequest("GET", "/v2/", nil)
+	gone.Host = "nobody.example"
+	if _, err := g.Site(gone); !errors.Is(err, orlop.ErrNameUnknown) {
+		t.Errorf("a host that names no registry: %v", err)
 	}
 	r := httptest.NewRequest("GET", "/v2/", nil)
 	r.TLS = &tls.ConnectionState{}

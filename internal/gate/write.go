@@ -30,12 +30,19 @@ func (g *Gate) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 			h.Set("Www-Authenticate", c)
 		}
 	}
-	if after, ok := retryAfter(err); ok {
+	switch after, ok := retryAfter(err); {
+	case ok:
 		h.Set("Retry-After", strconv.Itoa(seconds(after)))
+	case e.HTTPStatus() == http.StatusServiceUnavailable:
+		h.Set("Retry-After", strconv.Itoa(seconds(unavailableFor)))
 	}
 	g.logDenial(w, r, e)
 	WriteJSON(w, e.HTTPStatus(), errorBody{Errors: []errorEntry{{e.Code, e.Error(), e.Detail}}})
 }
+
+// unavailableFor is when a client is told to come back after a store of ours did
+// not answer.
+const unavailableFor = 2 * time.Second
 
 // logDenial logs that somebody was refused. A request without credentials that
 // is told to sign in is the beginning of every session, and no denial.

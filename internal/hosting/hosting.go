@@ -201,7 +201,9 @@ func (r *Registries) Named(ctx context.Context, name string) (meta.Registry, err
 }
 
 // List returns all registries by name.
-func (r *Registries) List(ctx context.Context) ([]meta.Registry, error) { return r.store.Registries(ctx) }
+func (r *Registries) List(ctx context.Context) ([]meta.Registry, error) {
+	return r.store.Registries(ctx)
+}
 
 // Create makes an empty registry. ErrName, ErrTaken, ErrNoDomain.
 func (r *Registries) Create(ctx context.Context, name string) (meta.Registry, error) {
@@ -248,6 +250,9 @@ func (r *Registries) Delete(ctx context.Context, name string) error {
 	r.o.Deleted(reg.ID)
 	return nil
 }
+
+// Possible tells whether there can be further registries.
+func (r *Registries) Possible() bool { return len(r.domains) > 0 }
 
 // Home is the name of the default registry.
 func (r *Registries) Home() string {

@@ -28,10 +28,12 @@ type Principal struct {
 	Roles       []RoleAssignment
 	ScopeMap    string // of a token
 
-	// What a read adds: actions of the scope map, if it is a stored one, and
-	// the mode of the registry. They are not written.
+	// What a read adds: actions of the scope map, if it is a stored one, the
+	// mode of the registry, and that the principal is in a registry as an owner
+	// of the server. They are not written.
 	Actions         []string
 	RepositoryRoles bool
+	OwnsServer      bool
 }
 
 // Secret is a password of a principal, as a hash.

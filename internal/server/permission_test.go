@@ -27,6 +27,7 @@ const (
 	tokens     = "tokens"     // registry:tokens:manage
 	principals = "principals" // registry:principals:manage
 	view       = "view"       // registry:settings:view
+	owning     = "registries" // registry:registries:manage
 	issuing    = "issuing"    // tokens of the data plane, for credentials in the request
 )
 
@@ -74,6 +75,7 @@ var needs = map[string]string{
 	"GET /api/v1/admin-user": tokens, "PATCH /api/v1/admin-user": tokens, "POST /api/v1/admin-user/credentials/{password}": tokens,
 	"GET /api/v1/access": view, "PATCH /api/v1/access": tokens, "PUT /api/v1/access/role-mode": principals,
 	"GET /api/v1/access/repositories/{name...}": tokens, "PATCH /api/v1/access/repositories/{name...}": tokens,
+	"GET /api/v1/registry": view, "GET /api/v1/registries": view, "POST /api/v1/registries": owning, "DELETE /api/v1/registries/{name}": owning,
 }
 
 // operations says what each role may do: in the classic mode of a registry, and
@@ -89,8 +91,8 @@ var operations = map[string]struct{ classic, repository string }{
 	"Reader":              {classic: "pull metadata_read deleted_read catalog deleted_catalog view", repository: "view"},
 	"Contributor": {classic: "pull push delete metadata_read metadata_write deleted_read deleted_restore catalog deleted_catalog tokens view",
 		repository: "view"},
-	"Owner": {classic: "pull push delete metadata_read metadata_write deleted_read deleted_restore catalog deleted_catalog tokens view principals",
-		repository: "tokens view principals"},
+	"Owner": {classic: "pull push delete metadata_read metadata_write deleted_read deleted_restore catalog deleted_catalog tokens view principals registries",
+		repository: "tokens view principals registries"},
 	"Container Registry Repository Reader":         {repository: "pull metadata_read"},
 	"Container Registry Repository Writer":         {repository: "pull push metadata_read metadata_write"},
 	"Container Registry Repository Contributor":    {repository: "pull push delete metadata_read metadata_write deleted_read deleted_restore"},
@@ -205,7 +207,7 @@ func scopeOf(need, repo string) string {
 	switch need {
 	case "catalog", "deleted_catalog":
 		return "registry:" + need + ":*"
-	case tokens, principals:
+	case tokens, principals, owning:
 		return "registry:" + need + ":manage"
 	case view:
 		return "registry:settings:view"

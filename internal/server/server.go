@@ -46,7 +46,7 @@ type Server struct {
 	caFile      string // authority that clients must trust; "" if they know it
 
 	registries *hosting.Registries
-	federation *federationFile // nil if no issuer is trusted
+	federation *issuersFile // nil if no issuer is trusted
 
 	gate                    *gate.Gate
 	dist, acr, token, admin http.Handler

@@ -82,6 +82,17 @@ func (db *DB) RenameRegistry(ctx context.Context, id int64, name string) (bool, 
 }
 
 // DeleteRegistry deletes a registry: its name is free, nobody can sign in, and
+// RegistryOf returns the registry of a principal by its id. It is false if there
+// is no such principal.
+func (db *DB) RegistryOf(ctx context.Context, id string) (int64, bool, error) {
+	var registry int64
+	err := db.row(ctx, `SELECT registry_id FROM principals WHERE id = $1`, id).Scan(&registry)
+	if errors.Is(err, ErrNotFound) {
+		return 0, false, nil
+	}
+	return registry, err == nil, err
+}
+
 // PurgeRegistries takes what it holds. It is false if there is none, and for the
 // default registry.
 func (db *DB) DeleteRegistry(ctx context.Context, id int64) (bool, error) {
