@@ -41,6 +41,9 @@ func (a *API) getBlob(w http.ResponseWriter, r *http.Request, rt *route) error {
 	if len(r.Header[headerRange]) > 0 || len(r.Header[headerIfNoneMatch]) > 0 {
 		return a.getBlobIf(w, r, rt, reg)
 	}
+	if sent, err := a.redirect(w, r, rt, reg, 0); sent || err != nil {
+		return err
+	}
 	return a.sendWhole(w, r, rt, reg)
 }
 
@@ -54,10 +57,14 @@ func (a *API) getBlobIf(w http.ResponseWriter, r *http.Request, rt *route, reg *
 		return nil
 	}
 	ranges, err := requestedRanges(r, &desc)
-	switch {
-	case err != nil:
+	if err != nil {
 		w.Header()[headerContentRange] = []string{"bytes */" + strconv.FormatInt(desc.Size, 10)}
 		return err
+	}
+	if sent, err := a.redirect(w, r, rt, reg, len(ranges)); sent || err != nil {
+		return err
+	}
+	switch {
 	case len(ranges) == 0:
 		return a.sendWhole(w, r, rt, reg)
 	case len(ranges) == 1:

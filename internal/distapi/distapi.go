@@ -22,6 +22,9 @@ type Options struct {
 	// Log is for damage found while sending and for clients that went away; nil
 	// discards.
 	Log *slog.Logger
+	// Redirect sends clients to the blob store for large blobs, where that has
+	// URLs for them.
+	Redirect bool
 	// BodyIdle is how long a request body may pause before the request fails;
 	// 0 means a minute. A body that keeps coming has no deadline.
 	BodyIdle time.Duration

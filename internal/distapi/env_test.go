@@ -66,7 +66,14 @@ func newEnvOn(t testing.TB, o Options, blobs blob.Store) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := registry.New(db, e.rot, registry.Options{Log: log})
+	var store blob.Store = e.rot
+	if signer, ok := blobs.(blob.Signer); ok {
+		store = struct {
+			*rottenStore
+			blob.Signer
+		}{e.rot, signer}
+	}
+	engine, err := registry.New(db, store, registry.Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
