@@ -58,8 +58,10 @@ func TestSettings(t *testing.T) {
 
 // TestPlaceholders would fail if $N were sent as it is: SQLite numbers such
 // parameters by their order of appearance.
-func TestPlaceholders(t *testing.T) {
-	db, _ := openTest(t, Options{})
+func TestPlaceholders(t *testing.T) { eachEngine(t, testPlaceholders) }
+
+func testPlaceholders(t *testing.T, open opener) {
+	db := open(t, Options{})
 	var got string
 	if err := db.row(t.Context(), `SELECT $2 || $1 || $2`, "a", "b").Scan(&got); err != nil || got != "bab" {
 		t.Errorf("%q, %v", got, err)
@@ -68,8 +70,10 @@ func TestPlaceholders(t *testing.T) {
 
 // TestOneOfABatchFails lets many updates meet in one commit; those that fail
 // take nothing of the others with them, and leave nothing.
-func TestOneOfABatchFails(t *testing.T) {
-	db, _ := openTest(t, Options{})
+func TestOneOfABatchFails(t *testing.T) { eachEngine(t, testOneOfABatchFails) }
+
+func testOneOfABatchFails(t *testing.T, open opener) {
+	db := open(t, Options{})
 	const n = 200
 	bad := errors.New("no")
 	var wg sync.WaitGroup
@@ -147,9 +151,11 @@ func TestTransactionThatIsGone(t *testing.T) {
 
 // TestFailedCommit makes the commit fail: the caller learns it, and nothing of
 // it is visible.
-func TestFailedCommit(t *testing.T) {
+func TestFailedCommit(t *testing.T) { eachEngine(t, testFailedCommit) }
+
+func testFailedCommit(t *testing.T, open opener) {
 	fail := false
-	db, _ := openTest(t, Options{Fault: func(point string) error {
+	db := open(t, Options{Fault: func(point string) error {
 		if fail && point == "commit" {
 			return errors.New("injected")
 		}
@@ -170,31 +176,31 @@ func TestFailedCommit(t *testing.T) {
 
 // TestIDsAfterTheClockWentBack opens a database with a clock that is a day
 // behind what its rows were made with.
-func TestIDsAfterTheClockWentBack(t *testing.T) {
-	db, path := openTest(t, Options{})
+func TestIDsAfterTheClockWentBack(t *testing.T) { eachEngine(t, testIDsAfterTheClockWentBack) }
+
+func testIDsAfterTheClockWentBack(t *testing.T, open opener) {
+	db := open(t, Options{})
 	if err := putSmall(db, t, "a", "x"); err != nil {
 		t.Fatal(err)
 	}
 	db.Close()
-	db, err := Open(t.Context(), path, Options{Now: func() time.Time { return time.Now().Add(-24 * time.Hour) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db = open(t, Options{Now: func() time.Time { return time.Now().Add(-24 * time.Hour) }})
 	for i := range 10 {
 		if err := putSmall(db, t, fmt.Sprintf("r%d", i), fmt.Sprint(i)); err != nil {
 			t.Error(err)
 		}
 	}
 	var grown bool
-	err = db.row(t.Context(), `SELECT min(id) = (SELECT id FROM repositories WHERE name = 'a') FROM repositories`).Scan(&grown)
+	err := db.row(t.Context(), `SELECT min(id) = (SELECT id FROM repositories WHERE name = 'a') FROM repositories`).Scan(&grown)
 	if err != nil || !grown {
 		t.Errorf("new ids are smaller than old ones, %v", err)
 	}
 }
 
-func TestClosed(t *testing.T) {
-	db, _ := openTest(t, Options{})
+func TestClosed(t *testing.T) { eachEngine(t, testClosed) }
+
+func testClosed(t *testing.T, open opener) {
+	db := open(t, Options{})
 	db.Close()
 	if err := putSmall(db, t, "a", "x"); !errors.Is(err, ErrClosed) {
 		t.Errorf("update of a closed database: %v", err)
@@ -203,8 +209,10 @@ func TestClosed(t *testing.T) {
 
 // TestReferencedBlobStays is the proof that garbage collection rests on: the
 // database itself refuses to drop a blob that a manifest needs.
-func TestReferencedBlobStays(t *testing.T) {
-	db, _ := openTest(t, Options{})
+func TestReferencedBlobStays(t *testing.T) { eachEngine(t, testReferencedBlobStays) }
+
+func testReferencedBlobStays(t *testing.T, open opener) {
+	db := open(t, Options{})
 	if err := putSmall(db, t, "a", "x"); err != nil {
 		t.Fatal(err)
 	}

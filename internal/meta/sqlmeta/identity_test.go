@@ -2,7 +2,6 @@ package sqlmeta
 
 import (
 	"errors"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,24 +24,19 @@ func samplePrincipal(id, name string) meta.Principal {
 	}
 }
 
-func openIdentity(t *testing.T, path string) *DB {
+func openIdentity(t *testing.T, open opener) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), path, Options{})
-	if err != nil {
+	db := open(t, Options{})
+	if err := db.Update(t.Context(), func(tx *Tx) error { return tx.EnsureRegistry(2, "other") }); err != nil {
 		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	for id, name := range map[int64]string{1: "default", 2: "other"} {
-		if err := db.Update(t.Context(), func(tx *Tx) error { return tx.EnsureRegistry(id, name) }); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return db
 }
 
-func TestPrincipals(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "orlop.db")
-	db := openIdentity(t, path)
+func TestPrincipals(t *testing.T) { eachEngine(t, testPrincipals) }
+
+func testPrincipals(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	want := samplePrincipal("id-b", "b")
 	if ok, err := db.CreatePrincipal(t.Context(), want); !ok || err != nil {
 		t.Fatal(ok, err)
@@ -53,7 +47,7 @@ func TestPrincipals(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db = openIdentity(t, path)
+	db = openIdentity(t, open)
 	for _, find := range []func() (meta.Principal, bool, error){
 		func() (meta.Principal, bool, error) { return db.Principal(t.Context(), 1, "id-b") },
 		func() (meta.Principal, bool, error) { return db.PrincipalNamed(t.Context(), 1, "b") },
@@ -74,8 +68,10 @@ func TestPrincipals(t *testing.T) {
 	}
 }
 
-func TestListPrincipals(t *testing.T) {
-	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
+func TestListPrincipals(t *testing.T) { eachEngine(t, testListPrincipals) }
+
+func testListPrincipals(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	for _, id := range []string{"a", "c", "b"} {
 		if _, err := db.CreatePrincipal(t.Context(), samplePrincipal(id, id)); err != nil {
 			t.Fatal(err)
@@ -107,8 +103,10 @@ func TestListPrincipals(t *testing.T) {
 	}
 }
 
-func TestEditAndDeletePrincipal(t *testing.T) {
-	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
+func TestEditAndDeletePrincipal(t *testing.T) { eachEngine(t, testEditAndDeletePrincipal) }
+
+func testEditAndDeletePrincipal(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	p := samplePrincipal("a", "a")
 	if _, err := db.CreatePrincipal(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -156,8 +154,10 @@ func TestEditAndDeletePrincipal(t *testing.T) {
 
 // TestCreateFailsWhole has a principal whose secret cannot be stored leave
 // nothing.
-func TestCreateFailsWhole(t *testing.T) {
-	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
+func TestCreateFailsWhole(t *testing.T) { eachEngine(t, testCreateFailsWhole) }
+
+func testCreateFailsWhole(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	p := samplePrincipal("a", "a")
 	p.Secrets[1].ID = p.Secrets[0].ID
 	if ok, err := db.CreatePrincipal(t.Context(), p); ok || err == nil {
@@ -168,8 +168,10 @@ func TestCreateFailsWhole(t *testing.T) {
 	}
 }
 
-func TestCreateAtOnce(t *testing.T) {
-	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
+func TestCreateAtOnce(t *testing.T) { eachEngine(t, testCreateAtOnce) }
+
+func testCreateAtOnce(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	var wg sync.WaitGroup
 	var winners atomic.Int32
 	for i := range 20 {
@@ -189,8 +191,10 @@ func TestCreateAtOnce(t *testing.T) {
 	}
 }
 
-func TestServerKeys(t *testing.T) {
-	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
+func TestServerKeys(t *testing.T) { eachEngine(t, testServerKeys) }
+
+func testServerKeys(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	key := func(id string, age time.Duration) meta.ServerKey {
 		return meta.ServerKey{ID: id, Purpose: "sign", Secret: []byte(id), Created: at.Add(age)}
@@ -215,15 +219,17 @@ func TestServerKeys(t *testing.T) {
 	}
 }
 
-func TestAnonymousPull(t *testing.T) {
-	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
+func TestAnonymousPull(t *testing.T) { eachEngine(t, testAnonymousPull) }
+
+func testAnonymousPull(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	err := db.Update(t.Context(), func(tx *Tx) error {
 		for _, name := range []string{"open", "closed"} {
 			if _, err := tx.ensureRepository(1, name); err != nil {
 				return err
 			}
 		}
-		_, err := tx.exec(`UPDATE repositories SET anonymous_pull = 1 WHERE name = 'open'`)
+		_, err := tx.exec(`UPDATE repositories SET anonymous_pull = TRUE WHERE name = 'open'`)
 		return err
 	})
 	if err != nil {

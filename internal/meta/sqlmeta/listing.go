@@ -32,7 +32,7 @@ func (db *DB) Referrers(ctx context.Context, registry int64, repo string, d dige
 	}
 	query := `SELECT descriptor, artifact_type, manifest_id FROM referrers
 		WHERE repo_id = (SELECT id FROM repositories WHERE registry_id = $1 AND name = $2) AND subject = $3
-			AND (artifact_type, manifest_id) > ($4, $5) AND hidden = 0`
+			AND (artifact_type, manifest_id) > ($4, $5) AND NOT hidden`
 	args := []any{registry, repo, subject, fromType, fromID, n + 1}
 	if artifactType != "" {
 		query += ` AND artifact_type = $7`
@@ -163,7 +163,7 @@ func (db *DB) repositoryID(ctx context.Context, registry int64, name string) (in
 }
 
 const manifestColumns = `m.digest, m.media_type, m.config_type, m.artifact_type, m.size, m.image_size, m.architecture, m.os,
-	(SELECT group_concat(name, ' ' ORDER BY name) FROM tags WHERE manifest_id = m.id), m.created, m.updated, m.locks`
+	(SELECT string_agg(name, ' ' ORDER BY name) FROM tags WHERE manifest_id = m.id), m.created, m.updated, m.locks`
 
 func scanManifest(scan func(...any) error) (meta.ManifestInfo, error) {
 	var info meta.ManifestInfo

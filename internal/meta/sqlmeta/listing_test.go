@@ -13,10 +13,10 @@ import (
 )
 
 // openAt opens a database whose clock stands still until it is moved.
-func openAt(t *testing.T) (db *DB, now *time.Time) {
+func openAt(t *testing.T, open opener) (db *DB, now *time.Time) {
 	t.Helper()
 	at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
-	db, _ = openTest(t, Options{Now: func() time.Time { return at }})
+	db = open(t, Options{Now: func() time.Time { return at }})
 	if err := putSmall(db, t, "a", "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,9 @@ func tagPages(t *testing.T, db *DB, q meta.TagQuery, between func(last string)) 
 // TestPagesOfTags pages through names that are prefixes of each other, all
 // changed at the same moment, in each order, also where the last of a page is
 // deleted.
-func TestPagesOfTags(t *testing.T) {
+func TestPagesOfTags(t *testing.T) { eachEngine(t, testPagesOfTags) }
+
+func testPagesOfTags(t *testing.T, open opener) {
 	names := []string{"1", "A", "a", "a-b", "a.b", "a1", "aB", "a_b", "ab", "b"} // in byte order
 	reversed := slices.Clone(names)
 	slices.Reverse(reversed)
@@ -56,7 +58,7 @@ func TestPagesOfTags(t *testing.T) {
 		for _, n := range []int{1, 3} {
 			for _, deleting := range []bool{false, true} {
 				t.Run(fmt.Sprint(order, n, deleting), func(t *testing.T) {
-					db, now := openAt(t)
+					db, now := openAt(t, open)
 					update(t, db, func(tx *Tx) error { return tx.PutManifest(1, "a", manifestOf("m", "x"), reversed, "") })
 					*now = now.Add(time.Hour)
 					got := tagPages(t, db, meta.TagQuery{N: n, Order: order}, func(last string) {
@@ -74,8 +76,10 @@ func TestPagesOfTags(t *testing.T) {
 }
 
 // TestNamesInByteOrder pages through the plain lists.
-func TestNamesInByteOrder(t *testing.T) {
-	db, _ := openAt(t)
+func TestNamesInByteOrder(t *testing.T) { eachEngine(t, testNamesInByteOrder) }
+
+func testNamesInByteOrder(t *testing.T, open opener) {
+	db, _ := openAt(t, open)
 	names := []string{"a", "a-b", "a.b", "a/b", "a0", "ab"}
 	for _, name := range slices.Backward(names) {
 		if err := putSmall(db, t, name, "x"); err != nil {
@@ -111,8 +115,10 @@ func TestNamesInByteOrder(t *testing.T) {
 
 // TestTagsAfterTheyMoved: a tag's place in time is that of its last move, also
 // when it has been deleted since.
-func TestTagsAfterTheyMoved(t *testing.T) {
-	db, now := openAt(t)
+func TestTagsAfterTheyMoved(t *testing.T) { eachEngine(t, testTagsAfterTheyMoved) }
+
+func testTagsAfterTheyMoved(t *testing.T, open opener) {
+	db, now := openAt(t, open)
 	put := func(raw string, tags ...string) {
 		*now = now.Add(time.Minute)
 		update(t, db, func(tx *Tx) error { return tx.PutManifest(1, "a", manifestOf(raw, "x"), tags, "") })
@@ -144,8 +150,10 @@ func TestTagsAfterTheyMoved(t *testing.T) {
 }
 
 // TestPagesOfManifests pages through manifests that came at the same moment.
-func TestPagesOfManifests(t *testing.T) {
-	db, _ := openAt(t)
+func TestPagesOfManifests(t *testing.T) { eachEngine(t, testPagesOfManifests) }
+
+func testPagesOfManifests(t *testing.T, open opener) {
+	db, _ := openAt(t, open)
 	var came, sorted []string
 	for i := range 7 {
 		m := manifestOf(fmt.Sprint("m", i), "x")
@@ -179,8 +187,10 @@ func TestPagesOfManifests(t *testing.T) {
 
 // TestPagesOfReferrers pages through referrers of several artifact types, of
 // one, and through some that are too large for one page.
-func TestPagesOfReferrers(t *testing.T) {
-	db, _ := openAt(t)
+func TestPagesOfReferrers(t *testing.T) { eachEngine(t, testPagesOfReferrers) }
+
+func testPagesOfReferrers(t *testing.T, open opener) {
+	db, _ := openAt(t, open)
 	subject := digest.FromString("subject")
 	put := func(raw, artifactType, note string) {
 		m := manifestOf(raw, "x")

@@ -18,7 +18,7 @@ var ErrLocked = errors.New("locked")
 // SetRepositoryLocks changes the locks of a repository; ErrNotFound if it is
 // absent.
 func (tx *Tx) SetRepositoryLocks(registry int64, repo string, c meta.LockChange) error {
-	return tx.found(`UPDATE repositories SET locks = (locks & ~$3) | $4, updated = $5 WHERE registry_id = $1 AND name = $2`,
+	return tx.found(`UPDATE repositories SET locks = (locks & ~CAST($3 AS BIGINT)) | $4, updated = $5 WHERE registry_id = $1 AND name = $2`,
 		registry, repo, c.Clear, c.Set, micros(tx.db.now()))
 }
 
@@ -28,7 +28,7 @@ func (tx *Tx) SetTagLocks(registry int64, repo, tag string, c meta.LockChange) e
 	if err != nil {
 		return err
 	}
-	return tx.found(`UPDATE tags SET locks = (locks & ~$3) | $4, updated = $5 WHERE repo_id = $1 AND name = $2`,
+	return tx.found(`UPDATE tags SET locks = (locks & ~CAST($3 AS BIGINT)) | $4, updated = $5 WHERE repo_id = $1 AND name = $2`,
 		id, tag, c.Clear, c.Set, micros(tx.db.now()))
 }
 
@@ -46,7 +46,7 @@ func (tx *Tx) SetManifestLocks(registry int64, repo string, d digest.Digest, c m
 	if err != nil {
 		return err
 	}
-	if err := tx.found(`UPDATE manifests SET locks = (locks & ~$2) | $3, updated = $4 WHERE id = $1`,
+	if err := tx.found(`UPDATE manifests SET locks = (locks & ~CAST($2 AS BIGINT)) | $3, updated = $4 WHERE id = $1`,
 		id, c.Clear, c.Set, micros(tx.db.now())); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (tx *Tx) Writable(registry int64, repo string) error {
 // tag that names it, or because an index lists it of which that is true.
 func (tx *Tx) removable(manifest int64) error {
 	return tx.unlocked(`WITH RECURSIVE up (id) AS (
-			VALUES ($1) UNION SELECT c.parent_id FROM up JOIN manifest_children c ON c.child_id = up.id)
+			VALUES (CAST($1 AS BIGINT)) UNION SELECT c.parent_id FROM up JOIN manifest_children c ON c.child_id = up.id)
 		SELECT EXISTS (SELECT 1 FROM up JOIN manifests m ON m.id = up.id
 			WHERE m.locks & 3 <> 0 OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = up.id AND t.locks & 3 <> 0))`, manifest)
 }

@@ -24,8 +24,10 @@ func counts(t *testing.T, db *DB, tables ...string) []int {
 
 // TestIndexBeforeItsChildren follows the edges of an index whose child comes,
 // goes and comes again, in its own repository only.
-func TestIndexBeforeItsChildren(t *testing.T) {
-	db, _ := openAt(t)
+func TestIndexBeforeItsChildren(t *testing.T) { eachEngine(t, testIndexBeforeItsChildren) }
+
+func testIndexBeforeItsChildren(t *testing.T, open opener) {
+	db, _ := openAt(t, open)
 	if err := putSmall(db, t, "b", "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +61,10 @@ func TestIndexBeforeItsChildren(t *testing.T) {
 
 // TestDeleteRepositoryLeavesNothing deletes a repository that has some of
 // everything, and then the one that has the same.
-func TestDeleteRepositoryLeavesNothing(t *testing.T) {
-	db, _ := openAt(t)
+func TestDeleteRepositoryLeavesNothing(t *testing.T) { eachEngine(t, testDeleteRepositoryLeavesNothing) }
+
+func testDeleteRepositoryLeavesNothing(t *testing.T, open opener) {
+	db, _ := openAt(t, open)
 	tables := []string{
 		"repositories", "repository_blobs", "manifests", "manifest_payloads", "referrers", "manifest_blobs",
 		"manifest_children", "missing_children", "missing_blobs", "tags",
@@ -100,8 +104,10 @@ func TestDeleteRepositoryLeavesNothing(t *testing.T) {
 
 // TestTagHistory wants each change of a tag recorded once, and the repository
 // marked as changed with it.
-func TestTagHistory(t *testing.T) {
-	db, now := openAt(t)
+func TestTagHistory(t *testing.T) { eachEngine(t, testTagHistory) }
+
+func testTagHistory(t *testing.T, open opener) {
+	db, now := openAt(t, open)
 	var want []string
 	step := func(line string, fn func(tx *Tx) error) {
 		t.Helper()

@@ -66,8 +66,8 @@ func (db *DB) HasRepository(ctx context.Context, registry int64, name string) (b
 // without those that must not be listed.
 func (db *DB) Repositories(ctx context.Context, registry int64, after string, n int) ([]string, error) {
 	var names *string
-	err := db.row(ctx, `SELECT group_concat(name, ' ') FROM (
-		SELECT name FROM repositories WHERE registry_id = $1 AND name > $2 AND locks & 8 = 0 ORDER BY name LIMIT $3)`,
+	err := db.row(ctx, `SELECT string_agg(name, ' ') FROM (
+		SELECT name FROM repositories WHERE registry_id = $1 AND name > $2 AND locks & 8 = 0 ORDER BY name LIMIT $3) names`,
 		registry, after, n).Scan(&names)
 	return fields(names), err
 }
@@ -131,8 +131,8 @@ func (tx *Tx) DeleteRepository(registry int64, name, actor string) (meta.Deleted
 // links, and has its blobs reviewed.
 func (tx *Tx) dropRepository(repo int64) error {
 	if _, err := tx.exec(`INSERT INTO gc_blob_queue (blob_id, registry_id, review_after)
-		SELECT blob_id, registry_id, $2 FROM repository_blobs WHERE repo_id = $1
-		UNION SELECT e.blob_id, e.registry_id, $2 FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id WHERE m.repo_id = $1
+		SELECT blob_id, registry_id, CAST($2 AS BIGINT) FROM repository_blobs WHERE repo_id = $1
+		UNION SELECT e.blob_id, e.registry_id, CAST($2 AS BIGINT) FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id WHERE m.repo_id = $1
 		ON CONFLICT (blob_id) DO UPDATE SET review_after = excluded.review_after`, repo, micros(tx.reviewAfter())); err != nil {
 		return err
 	}

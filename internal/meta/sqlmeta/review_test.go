@@ -38,7 +38,9 @@ func manifestOf(raw, content string, children ...digest.Digest) meta.Manifest {
 
 // TestOrphansAreReviewed lists every event that may leave content without a use,
 // and wants the collector to be told of it in the same transaction.
-func TestOrphansAreReviewed(t *testing.T) {
+func TestOrphansAreReviewed(t *testing.T) { eachEngine(t, testOrphansAreReviewed) }
+
+func testOrphansAreReviewed(t *testing.T, open opener) {
 	child, parent := manifestOf("child", "x"), manifestOf("parent", "x", digest.FromString("child"))
 	for _, event := range []struct {
 		name             string
@@ -66,7 +68,7 @@ func TestOrphansAreReviewed(t *testing.T) {
 		}, 1, 2},
 	} {
 		t.Run(event.name, func(t *testing.T) {
-			db, _ := openTest(t, Options{})
+			db := open(t, Options{})
 			if err := putSmall(db, t, "a", "x"); err != nil {
 				t.Fatal(err)
 			}

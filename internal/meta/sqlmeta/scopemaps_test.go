@@ -1,7 +1,6 @@
 package sqlmeta
 
 import (
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -11,8 +10,10 @@ import (
 	"github.com/orlop/orlop/internal/meta"
 )
 
-func TestScopeMaps(t *testing.T) {
-	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
+func TestScopeMaps(t *testing.T) { eachEngine(t, testScopeMaps) }
+
+func testScopeMaps(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	m := meta.ScopeMap{Registry: 1, Name: "readers", Description: "read it", Actions: []string{"repositories/a/content/read"},
 		Created: time.Date(2026, 11, 25, 1, 2, 3, 0, time.UTC)}
 	for i, want := range []bool{true, false} {
@@ -59,8 +60,10 @@ func TestScopeMaps(t *testing.T) {
 
 // TestEditsExcludeEachOther has twenty callers add something to one principal
 // at once: nothing gets lost.
-func TestEditsExcludeEachOther(t *testing.T) {
-	db := openIdentity(t, filepath.Join(t.TempDir(), "orlop.db"))
+func TestEditsExcludeEachOther(t *testing.T) { eachEngine(t, testEditsExcludeEachOther) }
+
+func testEditsExcludeEachOther(t *testing.T, open opener) {
+	db := openIdentity(t, open)
 	p := meta.Principal{ID: "p", Registry: 1, Kind: meta.KindUser, Name: "p", Created: time.Unix(1, 0)}
 	if _, err := db.CreatePrincipal(t.Context(), p); err != nil {
 		t.Fatal(err)

@@ -12,8 +12,10 @@ import (
 
 // TestSparseManifest stores a manifest before one of its blobs, and wants the
 // blob to belong to it once it comes, also after the database was opened again.
-func TestSparseManifest(t *testing.T) {
-	db, path := openTest(t, Options{})
+func TestSparseManifest(t *testing.T) { eachEngine(t, testSparseManifest) }
+
+func testSparseManifest(t *testing.T, open opener) {
+	db := open(t, Options{})
 	if err := putSmall(db, t, "a", "here"); err != nil {
 		t.Fatal(err)
 	}
@@ -38,11 +40,7 @@ func TestSparseManifest(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := Open(t.Context(), path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db = open(t, Options{})
 	for _, repo := range []string{"b", "a"} { // another repository's blob is not ours
 		var edges int
 		if err := db.row(t.Context(), `SELECT count(*) FROM manifest_blobs`).Scan(&edges); err != nil || edges != 1 {
@@ -53,7 +51,7 @@ func TestSparseManifest(t *testing.T) {
 		}
 	}
 	var edges, missing int
-	err = db.row(t.Context(), `SELECT (SELECT count(*) FROM manifest_blobs), (SELECT count(*) FROM missing_blobs)`).Scan(&edges, &missing)
+	err := db.row(t.Context(), `SELECT (SELECT count(*) FROM manifest_blobs), (SELECT count(*) FROM missing_blobs)`).Scan(&edges, &missing)
 	if err != nil || edges != 2 || missing != 0 {
 		t.Errorf("%d edges, %d missing, %v", edges, missing, err)
 	}

@@ -136,8 +136,8 @@ const tagQuery = `SELECT m.digest, t.locks | r.locks FROM repositories r
 // those that must not be listed. An absent repository has none.
 func (db *DB) Tags(ctx context.Context, registry int64, repo, after string, n int) ([]string, error) {
 	var names *string
-	err := db.row(ctx, `SELECT group_concat(name, ' ') FROM (SELECT t.name FROM tags t
+	err := db.row(ctx, `SELECT string_agg(name, ' ') FROM (SELECT t.name FROM tags t
 		WHERE t.repo_id = (SELECT id FROM repositories WHERE registry_id = $1 AND name = $2) AND t.name > $3 AND t.locks & 8 = 0
-		ORDER BY t.name LIMIT $4)`, registry, repo, after, n).Scan(&names)
+		ORDER BY t.name LIMIT $4) names`, registry, repo, after, n).Scan(&names)
 	return fields(names), err
 }
