@@ -33,8 +33,8 @@ var (
 // written by one Writer at a time, which the caller sees to. Keys are as
 // ValidateKey says; others are refused with ErrKey.
 type Store interface {
-	// Create begins an object. ErrExists if the key has one that is committed.
-	// That no key is used twice is for the caller to see to.
+	// Create begins an object. If the key has one that is committed, this or
+	// Commit gives ErrExists. That no key is used twice is for the caller to see to.
 	Create(ctx context.Context, key string) (Writer, error)
 	// Append goes on with an object that was begun and not committed, after
 	// cutting it to offset bytes: those that it had at a Sync, which gave state.
@@ -42,7 +42,9 @@ type Store interface {
 	Append(ctx context.Context, key string, offset int64, state []byte) (Writer, error)
 	// Open opens a committed object. ErrNotFound if there is none.
 	Open(ctx context.Context, key string) (Object, error)
-	// Delete removes an object, committed or not. An absent one is no error.
+	// Delete removes an object, committed or not, and all that was synced of it.
+	// An absent one is no error. Somebody who is writing it meanwhile may fail, or
+	// bring it back at Commit: it is to be deleted once more then.
 	Delete(ctx context.Context, key string) error
 	// List yields all objects, in key order, strictly after a key.
 	List(ctx context.Context, after string) iter.Seq2[Info, error]
@@ -51,13 +53,16 @@ type Store interface {
 // Writer appends to an object. The context of Create or Append is that of all
 // it does. After any error it must only be closed. A failed
 // Write leaves what was synced before, to be appended to, or nothing if that is
-// nothing; a failed Sync or Commit leaves nothing, since bytes whose sync failed
-// are never trusted again. ErrFull if no space is left.
+// nothing; a failed Sync or Commit leaves that or nothing, since bytes whose sync
+// failed are never trusted again. ErrFull if no space is left, ErrUnavailable if
+// the same may succeed later.
 type Writer interface {
 	io.Writer
 	// Sync makes everything written durable, to be appended to after a restart
 	// or in another process. state is what Append needs to know then, at most a
-	// few bytes for every MiB written; nil if it needs nothing.
+	// few bytes for every MiB written; nil if it needs nothing. The states that
+	// earlier Syncs of this Writer gave, and the one it began with, stay good
+	// until somebody goes on from this one.
 	Sync() (state []byte, err error)
 	// Commit makes the object durable and visible to Open, and closes.
 	Commit() error
@@ -77,7 +82,7 @@ type Object interface {
 // Info describes an object in a listing.
 type Info struct {
 	Key       string
-	Size      int64 // bytes
+	Size      int64 // bytes; if it is not committed, those that are known of
 	Committed bool
 	Modified  time.Time
 }

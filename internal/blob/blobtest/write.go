@@ -74,7 +74,7 @@ func testAppendCuts(t *testing.T, s blob.Store) {
 		t.Fatal(err)
 	}
 	wantContent(t, s, "key", []byte("good!"))
-	_, err = s.Append(t.Context(), "key", 5, state)
+	_, err = s.Append(t.Context(), "key", 4, state)
 	wantError(t, "append to a committed object", err, blob.ErrNotFound)
 }
 
@@ -87,9 +87,21 @@ func testCreateTwice(t *testing.T, s blob.Store) {
 	if err := w.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Create(t.Context(), "key")
-	wantError(t, "create one committed", err, blob.ErrExists)
+	wantError(t, "create one committed", create(t, s, "key", []byte("second")), blob.ErrExists)
 	wantContent(t, s, "key", []byte("first"))
+}
+
+// create writes and commits an object, for stores that say only then what is
+// wrong.
+func create(t *testing.T, s blob.Store, key string, content []byte) error {
+	t.Helper()
+	w, err := s.Create(t.Context(), key)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	write(t, w, content)
+	return w.Commit()
 }
 
 func testCommitTwice(t *testing.T, s blob.Store) {

@@ -31,7 +31,7 @@ func failure(ctx context.Context, err error) error {
 
 func meaningOf(err error) error {
 	switch {
-	case isCode(err, "NoSuchKey", "NoSuchUpload"):
+	case isCode(err, "NoSuchKey", "NoSuchUpload", "InvalidPart"): // of another writer, the last
 		return blob.ErrNotFound
 	case isCode(err, "PreconditionFailed"):
 		return blob.ErrExists

@@ -1,0 +1,60 @@
+package s3_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/orlop/orlop/internal/blob"
+	"github.com/orlop/orlop/internal/blob/blobtest"
+	"github.com/orlop/orlop/internal/blob/s3"
+	"github.com/orlop/orlop/internal/testenv/s3test"
+)
+
+func TestMain(m *testing.M) { os.Exit(s3test.Run(m)) }
+
+func open(t testing.TB, o s3.Options) *s3.Store {
+	t.Helper()
+	o.Region, o.KeyID, o.Secret = s3test.Region, s3test.KeyID, s3test.Secret
+	s, err := s3.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// variants are the programs and options that the suites run with.
+var variants = []struct {
+	name    string
+	program s3test.Program
+	options s3.Options
+}{
+	{"versitygw", s3test.Versity, s3.Options{Prefix: "some/where"}},
+	{"SHA256", s3test.Versity, s3.Options{Checksum: s3.SHA256}},
+	{"MD5", s3test.Versity, s3.Options{Checksum: s3.MD5}},
+	{"MinIO", s3test.MinIO, s3.Options{Prefix: "some/where"}},
+}
+
+func TestStore(t *testing.T) {
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
+			blobtest.Run(t, func(t *testing.T) blob.Store {
+				b := s3test.NewOn(t, v.program)
+				v.options.Bucket, v.options.Endpoint = b.Name, b.Endpoint
+				return open(t, v.options)
+			})
+		})
+	}
+}
+
+func TestNodes(t *testing.T) {
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
+			blobtest.RunNodes(t, func(t *testing.T) (a, b blob.Store) {
+				bucket := s3test.NewOn(t, v.program)
+				v.options.Bucket, v.options.Endpoint = bucket.Name, bucket.Endpoint
+				return open(t, v.options), open(t, v.options)
+			})
+		})
+	}
+}
