@@ -136,6 +136,8 @@ func lockRows() []lockRow {
 		{"delete a layer", kindBlob, "DELETE", imageStays + " note.write note.delete", 202, request("DELETE", "/blobs/LAYER", nil)},
 		{"delete a layer of a child", kindBlob, "DELETE", indexStays, 202, request("DELETE", "/blobs/UNDER", nil)},
 		{"push a blob", kindUploads, "POST", "repo.write", 201, request("POST", "/blobs/uploads/?digest=BODY", small)},
+		{"begin an upload", kindUploads, "POST", "repo.write", 202, request("POST", "/blobs/uploads/", nil)},
+		{"begin an upload in place of a mount", kindUploads, "POST", "repo.write", 202, request("POST", "/blobs/uploads/?from=absent&mount=BODY", nil)},
 		{"mount a blob", kindUploads, "POST", "repo.write", 201, mountTo},
 		{"finish an upload", kindUpload, "PUT", "repo.write", 201, finishUpload},
 		{"go on with a large upload", kindUpload, "PATCH", "repo.write", 202, patchUpload},

@@ -47,8 +47,11 @@ func checkAlgorithm(name string) error {
 	return orlop.ErrDigestInvalid.With("unsupported digest algorithm: want sha256 or sha512")
 }
 
-// begin answers 202 with a new upload.
+// begin answers 202 with a new upload, unless nothing could be pushed by it.
 func begin(w http.ResponseWriter, r *http.Request, rt *route, reg *registry.Registry) error {
+	if err := reg.Writable(r.Context(), rt.repo); err != nil {
+		return err
+	}
 	up, err := reg.Upload(r.Context(), rt.repo, "")
 	if err != nil {
 		return err

@@ -55,6 +55,12 @@ func (r *Registry) LockManifest(ctx context.Context, repo string, d digest.Diges
 	return r.ManifestInfo(ctx, repo, d)
 }
 
+// Writable refuses a push to a repository that takes none at this moment, before
+// any of its content is sent. What is pushed is checked again when it is stored.
+func (r *Registry) Writable(ctx context.Context, repo string) error {
+	return translate(r.db.Writable(ctx, r.id, repo), nil)
+}
+
 // lock makes a change of locks, if it is one, while the cache is kept from what
 // they cover.
 func (r *Registry) lock(ctx context.Context, c meta.LockChange, hold func() func(), change func(*sqlmeta.Tx) error) error {

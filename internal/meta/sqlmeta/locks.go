@@ -1,6 +1,7 @@
 package sqlmeta
 
 import (
+	"context"
 	"errors"
 
 	"github.com/opencontainers/go-digest"
@@ -18,13 +19,16 @@ var ErrLocked = errors.New("locked")
 // SetRepositoryLocks changes the locks of a repository; ErrNotFound if it is
 // absent.
 func (tx *Tx) SetRepositoryLocks(registry int64, repo string, c meta.LockChange) error {
+	if _, err := tx.aloneIn(registry, repo, 0); err != nil {
+		return err
+	}
 	return tx.found(`UPDATE repositories SET locks = (locks & ~CAST($3 AS BIGINT)) | $4, updated = $5 WHERE registry_id = $1 AND name = $2`,
 		registry, repo, c.Clear, c.Set, micros(tx.db.now()))
 }
 
 // SetTagLocks changes the locks of a tag; ErrNotFound if it is absent.
 func (tx *Tx) SetTagLocks(registry int64, repo, tag string, c meta.LockChange) error {
-	id, err := tx.repository(registry, repo, 0)
+	id, err := tx.aloneIn(registry, repo, 0)
 	if err != nil {
 		return err
 	}
@@ -38,7 +42,7 @@ func (tx *Tx) SetManifestLocks(registry int64, repo string, d digest.Digest, c m
 	if err != nil {
 		return err
 	}
-	repoID, err := tx.repository(registry, repo, 0)
+	repoID, err := tx.aloneIn(registry, repo, 0)
 	if err != nil {
 		return err
 	}
@@ -75,6 +79,19 @@ func (tx *Tx) Writable(registry int64, repo string) error {
 	_, err := tx.repository(registry, repo, meta.NoWrite)
 	if errors.Is(err, ErrNotFound) {
 		return nil
+	}
+	return err
+}
+
+// Writable is Tx.Writable, as it is at this moment.
+func (db *DB) Writable(ctx context.Context, registry int64, repo string) error {
+	var locks meta.Locks
+	err := db.row(ctx, `SELECT locks FROM repositories WHERE registry_id = $1 AND name = $2`, registry, repo).Scan(&locks)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err == nil && locks&meta.NoWrite != 0:
+		return ErrLocked
 	}
 	return err
 }
