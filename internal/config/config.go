@@ -58,6 +58,9 @@ type Config struct {
 	ManagedIdentity       string // application id; "": no managed-identity endpoint
 	ManagedIdentitySecret Secret // of that endpoint
 
+	Blobs    Blobs // where content is kept
+	Redirect bool  // send clients to the store for large blobs, where it has URLs
+
 	SparseManifests bool // accept manifests whose blobs are not there
 
 	KeepDeleted time.Duration // in which what was deleted can be restored; 0: not at all
@@ -84,6 +87,7 @@ func Default() Config {
 		Data:              "./orlop-data",
 		RegistryName:      "myregistry",
 		TLS:               TLSOff,
+		Redirect:          true,
 		KeepDeleted:       7 * 24 * time.Hour,
 		SmallBlobSize:     32 << 10,
 		LogFormat:         LogText,

@@ -55,7 +55,7 @@ var rules = []rule{
 	{
 		why:      "who installs the client gets no server",
 		packages: []string{"/cmd/orlop", "/internal/cli/...", "/internal/admin/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/...", "/internal/cache/...", "/internal/filelock"},
-		deny:     append([]string{"modernc.org/...", "database/sql/...", "github.com/pressly/goose/...", "github.com/go-jose/..."}, serverParts...),
+		deny:     append([]string{"modernc.org/...", "database/sql/...", "github.com/pressly/goose/...", "github.com/go-jose/...", "github.com/aws/..."}, serverParts...),
 		allow:    []string{"database/sql/driver"}, // interfaces alone, which types of the functions of templates implement
 		indirect: true,
 	},
@@ -85,7 +85,7 @@ var rules = []rule{
 		why:      "only the server names concrete blob stores",
 		packages: []string{"..."},
 		except:   []string{"/internal/server", "/internal/blob/..."},
-		deny:     []string{"/internal/blob/fs", "/internal/blob/mem", "/internal/blob/faultfs"},
+		deny:     []string{"/internal/blob/fs", "/internal/blob/mem", "/internal/blob/faultfs", "/internal/blob/s3", "/internal/blob/azblob"},
 	},
 	{
 		why:      "test support stays out of the programs",

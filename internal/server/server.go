@@ -20,7 +20,6 @@ import (
 	"github.com/orlop/orlop/internal/adminapi"
 	"github.com/orlop/orlop/internal/armapi"
 	"github.com/orlop/orlop/internal/authn"
-	blobfs "github.com/orlop/orlop/internal/blob/fs"
 	"github.com/orlop/orlop/internal/config"
 	"github.com/orlop/orlop/internal/distapi"
 	"github.com/orlop/orlop/internal/gate"
@@ -38,7 +37,7 @@ type Server struct {
 
 	dir         *dataDir
 	db          *sqlmeta.DB
-	blobs       *blobfs.Store
+	blobs       blobStore
 	engine      *registry.Service
 	authn       *authn.Authenticator
 	newPassword string // of the user admin, if Listen generated one
@@ -93,7 +92,7 @@ func (s *Server) openEngine(ctx context.Context) (err error) {
 	if s.db, err = sqlmeta.Open(ctx, s.dir.join("orlop.db"), sqlmeta.Options{KeepDeleted: s.cfg.KeepDeleted}); err != nil {
 		return err
 	}
-	if s.blobs, err = blobfs.Open(s.dir.join("blobs"), blobfs.Options{}); err != nil {
+	if err := s.openBlobs(ctx); err != nil {
 		return err
 	}
 	small := int(s.cfg.SmallBlobSize)
@@ -129,7 +128,7 @@ func (s *Server) openAPIs(ctx context.Context) error {
 	s.gate = gate.New(gate.Options{Authn: ident, Hosts: s.registries, TrustedProxies: s.cfg.TrustedProxy, Limits: limits(&s.cfg), Log: s.log})
 	s.dist = distapi.New(distapi.Options{
 		Engine: s.engine.Registry, Gate: s.gate, Log: s.log,
-		BodyIdle: s.cfg.TransferTimeout,
+		BodyIdle: s.cfg.TransferTimeout, Redirect: s.cfg.Redirect,
 	})
 	s.acr = acrapi.New(acrapi.Options{Engine: s.engine.Registry, Gate: s.gate})
 	s.token = tokenapi.New(tokenapi.Options{Authn: ident, Gate: s.gate})
@@ -160,7 +159,7 @@ func (s *Server) startCollecting() {
 
 // probe tells whether the registry can do its work.
 func (s *Server) probe(ctx context.Context) error {
-	return errors.Join(s.db.Ping(ctx), s.dir.writable())
+	return errors.Join(s.db.Ping(ctx), s.dir.writable(), s.probeBlobs(ctx))
 }
 
 // Close ends background work and closes what is open. No request may be served

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/orlop/orlop/internal/testenv/child"
 )
 
 // ready bounds the wait for a server to start or stop. It is no expectation of
@@ -31,7 +32,7 @@ type Server struct {
 	path    string
 	dir     string // holds data and log
 	cmd     *exec.Cmd
-	done    chan struct{} // closed when the process has ended
+	done    <-chan struct{} // closed when the process has ended
 }
 
 // Start starts a server for one test, which may kill or freeze it. It is removed
@@ -124,22 +125,7 @@ func (s *Server) run() error {
 	defer logs.Close()
 	s.cmd = s.command()
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, logs, logs
-	s.cmd.SysProcAttr = dependent()
-	s.done = make(chan struct{})
-	started := make(chan error)
-	go func() {
-		// The thread that starts a process must not end before it, or the process
-		// takes that for the death of its parent.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := s.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = s.cmd.Wait()
-			close(s.done)
-		}
-	}()
-	if err := <-started; err != nil {
+	if s.done, err = child.Start(s.cmd); err != nil {
 		return err
 	}
 	return s.await()
