@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -37,7 +38,11 @@ func (a *Authenticator) EnsureAdmin(ctx context.Context, password string) (gener
 		return "", nil
 	}
 	generated = generate()
-	return generated, a.createAdmin(ctx, newSecret(secretName, hashGenerated(generated), a.now()))
+	err = a.createAdmin(ctx, newSecret(secretName, hashGenerated(generated), a.now()))
+	if errors.Is(err, ErrNameTaken) {
+		return "", nil // another node has made it just now, and shows its password
+	}
+	return generated, err
 }
 
 // settle puts the password of EnsureAdmin in force, if that is still to be done.
@@ -70,13 +75,16 @@ func (a *Authenticator) setAdminPassword(ctx context.Context, password string) e
 		}
 	}
 	secret := newSecret(secretName, hashHuman(password), a.now())
-	if ok {
+	if !ok {
+		err = a.createAdmin(ctx, secret)
+		if errors.Is(err, ErrNameTaken) {
+			return a.setAdminPassword(ctx, password) // another node has made it just now
+		}
+	} else {
 		err = a.edit(ctx, p.Registry, p.ID, func(p *meta.Principal) error {
 			p.Disabled, p.Secrets = false, []meta.Secret{secret}
 			return nil
 		})
-	} else {
-		err = a.createAdmin(ctx, secret)
 	}
 	if err != nil {
 		return fmt.Errorf("set the admin's password: %w", err)

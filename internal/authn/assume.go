@@ -12,6 +12,9 @@ import (
 // principal that has the longest to live, so that they can be ended in the same
 // way as those of the principal itself. ErrBadCredentials if there is none.
 func (a *Authenticator) Assume(ctx context.Context, registry int64, id string) (*Session, error) {
+	if err := a.follow(ctx); err != nil {
+		return nil, err
+	}
 	p, ok, err := a.store.Principal(ctx, registry, id)
 	if err != nil {
 		return nil, err

@@ -54,6 +54,7 @@ type Authenticator struct {
 
 	keys     *keyring
 	people   *people
+	versions *versions // of what is kept here, where other processes change it
 	guard    *guard
 	salt     [32]byte // of the keys of sessions
 	sessions *cache[sessionKey, *Session]
@@ -85,6 +86,7 @@ func New(ctx context.Context, store Store, o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		store: store, directory: directory{store}, now: o.Now, anonymousPull: o.AnonymousPull, log: o.Log, federation: o.Federation,
 		keys: keys, people: newPeople(directory{store}, o.Now), guard: newGuard(),
+		versions: &versions{query: store.IdentityVersion},
 		sessions: newCache[sessionKey, *Session](maxSessions),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
@@ -112,6 +114,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, registry int64, from n
 	}
 	if len(authorization) > maxAuthorization {
 		return nil, ErrBadCredentials
+	}
+	if err := a.follow(ctx); err != nil {
+		return nil, err
 	}
 	key := a.sessionKey(registry, authorization)
 	if s, ok := a.sessions.get(key); ok {

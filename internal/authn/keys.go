@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -35,6 +36,9 @@ type keyring struct {
 	now    func() time.Time
 	tenant string
 	admin  []byte // of which the passwords of the admin user are derived
+
+	following sync.Mutex   // held while keys are read again
+	followed  atomic.Int64 // version of the store's identities that they are of
 
 	mu     sync.RWMutex
 	newest *signingKey
@@ -70,7 +74,8 @@ func openKeyring(ctx context.Context, store KeyStore, now func() time.Time) (*ke
 	if err != nil {
 		return nil, err
 	}
-	return k, k.use(keys)
+	_, err = k.use(keys)
+	return k, err
 }
 
 // ensure returns the keys of a purpose, of which it makes the first.
@@ -104,21 +109,25 @@ func newSigningKey() (id string, der []byte, err error) {
 	return uuid.NewString(), der, err
 }
 
-// use takes the newest keys, which come first.
-func (k *keyring) use(keys []meta.ServerKey) error {
+// use takes the newest keys, which come first. dropped tells whether one that was
+// good before is not any more.
+func (k *keyring) use(keys []meta.ServerKey) (dropped bool, err error) {
 	byHeader := map[string]*signingKey{}
 	var newest *signingKey
 	for _, stored := range slices.Backward(keys[:min(len(keys), keptKeys)]) {
 		key, err := openSigningKey(stored)
 		if err != nil {
-			return fmt.Errorf("signing key %s: %w", stored.ID, err)
+			return false, fmt.Errorf("signing key %s: %w", stored.ID, err)
 		}
 		byHeader[key.header], newest = key, key
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	for header := range k.byHeader {
+		dropped = dropped || byHeader[header] == nil
+	}
 	k.byHeader, k.newest = byHeader, newest
-	return nil
+	return dropped, nil
 }
 
 func openSigningKey(stored meta.ServerKey) (*signingKey, error) {
@@ -183,8 +192,8 @@ func (k *keyring) open(token string) ([]byte, bool) {
 	return payload, err == nil
 }
 
-// RotateKeys makes a new key that signs from now on. Tokens signed by the two
-// before it stay good.
+// RotateKeys makes a new key that signs from now on, on all nodes. Tokens signed
+// by the two before it stay good.
 func (a *Authenticator) RotateKeys(ctx context.Context) error {
 	id, der, err := newSigningKey()
 	if err != nil {
@@ -194,11 +203,11 @@ func (a *Authenticator) RotateKeys(ctx context.Context) error {
 	if err := k.store.AddServerKey(ctx, meta.ServerKey{ID: id, Purpose: purposeSign, Secret: der, Created: k.now()}); err != nil {
 		return fmt.Errorf("store signing key: %w", err)
 	}
-	keys, err := k.store.ServerKeys(ctx, purposeSign)
-	if err != nil {
-		return fmt.Errorf("read signing keys: %w", err)
+	dropped, err := k.read(ctx)
+	if dropped {
+		a.sessions.clear() // of tokens that it has signed
 	}
-	return k.use(keys)
+	return err
 }
 
 // Tenant is the UUID of this installation, made at its first start.

@@ -34,6 +34,13 @@ func (a *Authenticator) VerifyManagementToken(ctx context.Context, registry int6
 	if len(token) > maxAuthorization {
 		return nil, ErrBadCredentials
 	}
+	if err := a.follow(ctx); err != nil {
+		return nil, err
+	}
+	return a.management(ctx, registry, token)
+}
+
+func (a *Authenticator) management(ctx context.Context, registry int64, token string) (*Session, error) {
 	if err := a.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -51,6 +58,9 @@ func (a *Authenticator) ExchangeSession(ctx context.Context, registry int64, tok
 	if len(token) > maxForeign || strings.Count(token, ".") != 2 {
 		return nil, ErrBadCredentials
 	}
+	if err := a.follow(ctx); err != nil {
+		return nil, err
+	}
 	s, err := a.exchange(ctx, registry, token)
 	if err != nil {
 		return nil, fmt.Errorf("exchange: %w", err)
@@ -65,7 +75,10 @@ func (a *Authenticator) exchange(ctx context.Context, registry int64, token stri
 	if !a.keys.ours(token) {
 		return a.federated(ctx, registry, token)
 	}
-	s, err := a.VerifyManagementToken(ctx, registry, token)
+	if len(token) > maxAuthorization {
+		return nil, ErrBadCredentials
+	}
+	s, err := a.management(ctx, registry, token)
 	if err != nil || s.Audience == DataAudience {
 		return s, err
 	}

@@ -30,6 +30,8 @@ type people struct {
 	mu      sync.RWMutex
 	byID    map[person]*Identity
 	changes uint64 // how often changed was called
+	// followed is the version of the store's identities that was last seen.
+	followed int64
 }
 
 // person is a principal as a registry sees it: an owner of the server is in
@@ -109,9 +111,14 @@ func (p *people) changed(id string) {
 func (p *people) allChanged() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.forgetAll()
+}
+
+// forgetAll is allChanged for a caller that holds mu.
+func (p *people) forgetAll() {
 	p.changes++
-	for id := range p.byID {
-		p.forget(id)
+	for who := range p.byID {
+		p.forget(who)
 	}
 }
 

@@ -61,8 +61,18 @@ type KeyStore interface {
 	EnsureServerKey(ctx context.Context, k meta.ServerKey) error
 }
 
+// Sharing tells of changes that other processes make.
+type Sharing interface {
+	// Shared tells whether there may be other processes.
+	Shared() bool
+	// IdentityVersion grows with every change of what the other interfaces here
+	// store, by whichever process.
+	IdentityVersion(ctx context.Context) (int64, error)
+}
+
 // Store is what an Authenticator needs of the metadata store.
 type Store interface {
+	Sharing
 	Directory
 	Editor
 	ScopeMapStore

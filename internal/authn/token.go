@@ -199,6 +199,9 @@ func (a *Authenticator) RefreshSession(ctx context.Context, registry int64, toke
 	if len(token) > maxAuthorization {
 		return nil, ErrBadCredentials
 	}
+	if err := a.follow(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.settle(ctx); err != nil {
 		return nil, err
 	}

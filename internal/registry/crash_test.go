@@ -348,7 +348,8 @@ func (w *world) checkTags(ctx context.Context, ack *acknowledged) error {
 		if ack.underWay[tag] {
 			continue
 		}
-		got, err := w.reg.tag(ctx, "a", tag)
+		desc, err := w.reg.Resolve(ctx, "a", tag)
+		got := desc.Digest
 		if err != nil && !errors.Is(err, orlop.ErrManifestUnknown) {
 			return fmt.Errorf("tag %s: %w", tag, err)
 		}

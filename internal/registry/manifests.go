@@ -48,13 +48,13 @@ func (r *Registry) manifest(ctx context.Context, repo, reference string) (*manif
 		return m, err
 	}
 	for tries := 0; ; tries++ {
-		dgst, err := r.tag(ctx, repo, reference)
-		if err != nil {
-			return nil, err
+		dgst, m, err := r.tagged(ctx, repo, reference)
+		if m != nil || err != nil {
+			return m, err
 		}
 		// What a tag names is there. If it is not, the tag has moved since and what
 		// it named was deleted: ask again.
-		m, err := r.manifestByDigest(ctx, repo, dgst)
+		m, err = r.manifestByDigest(ctx, repo, dgst)
 		if !errors.Is(err, orlop.ErrManifestUnknown) || tries == maxTagReads {
 			return m, err
 		}
@@ -64,29 +64,44 @@ func (r *Registry) manifest(ctx context.Context, repo, reference string) (*manif
 // maxTagReads bounds how often a tag is read again that moves at each time.
 const maxTagReads = 10
 
-// tag returns the digest that a tag names.
-func (r *Registry) tag(ctx context.Context, repo, tag string) (digest.Digest, error) {
+// tagged returns the digest that a tag names, or the manifest as well, where the
+// database had to be asked.
+func (r *Registry) tagged(ctx context.Context, repo, tag string) (digest.Digest, *manifestValue, error) {
 	key := r.key(repo, tag).of(cachedTag)
 	v, gen, ok := r.cache.lookup(key)
 	if ok {
-		return v.(digest.Digest), nil
+		return v.(digest.Digest), nil, nil
 	}
 	if err := checkName(repo); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := checkTag(tag); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	d, err := r.db.Tag(ctx, r.id, repo, tag)
+	stored, err := r.db.TaggedManifest(ctx, r.id, repo, tag)
 	if errors.Is(err, sqlmeta.ErrNotFound) {
-		return "", r.absentIn(ctx, repo, orlop.ErrManifestUnknown.With(fmt.Sprintf("manifest tagged by %q is not found", tag)).
+		return "", nil, r.absentIn(ctx, repo, orlop.ErrManifestUnknown.With(fmt.Sprintf("manifest tagged by %q is not found", tag)).
 			WithDetail(map[string]string{"name": repo, "tag": tag}))
 	}
 	if err != nil {
-		return "", translate(err, nil)
+		return "", nil, translate(err, nil)
 	}
-	r.cache.store(key, gen, d, int64(len(d)))
-	return d, nil
+	d := stored.Descriptor.Digest
+	m, err := r.checked(repo, stored)
+	if err == nil {
+		r.cache.store(key, gen, d, int64(len(d)))
+	}
+	return d, m, err
+}
+
+// checked is a manifest as it was stored, if its bytes match its digest.
+func (r *Registry) checked(repo string, stored meta.Manifest) (*manifestValue, error) {
+	d := stored.Descriptor.Digest
+	if d.Algorithm().FromBytes(stored.Raw) != d {
+		r.opts.Log.Error("damaged manifest", "digest", d, "repository", repo)
+		return nil, fmt.Errorf("manifest %s: %w", d, orlop.ErrDamaged)
+	}
+	return &manifestValue{orlop.Manifest{Descriptor: stored.Descriptor, Raw: stored.Raw}, stored.Safe}, nil
 }
 
 func (r *Registry) manifestByDigest(ctx context.Context, repo string, d digest.Digest) (*manifestValue, error) {
@@ -105,13 +120,11 @@ func (r *Registry) manifestByDigest(ctx context.Context, repo string, d digest.D
 	if err != nil {
 		return nil, translate(err, nil)
 	}
-	if d.Algorithm().FromBytes(stored.Raw) != d {
-		r.opts.Log.Error("damaged manifest", "digest", d, "repository", repo)
-		return nil, fmt.Errorf("manifest %s: %w", d, orlop.ErrDamaged)
+	m, err := r.checked(repo, stored)
+	if err == nil {
+		r.cache.store(key, gen, m, int64(len(m.Raw)))
 	}
-	m := &manifestValue{orlop.Manifest{Descriptor: stored.Descriptor, Raw: stored.Raw}, stored.Safe}
-	r.cache.store(key, gen, m, int64(len(m.Raw)))
-	return m, nil
+	return m, err
 }
 
 // PutManifest is a manifest to be stored.

@@ -35,7 +35,7 @@ func (db *DB) Access(ctx context.Context, registry int64) (meta.Access, error) {
 // EditAccess changes how a registry is open, in one transaction; its name
 // stays. ErrNotFound if there is no such registry.
 func (db *DB) EditAccess(ctx context.Context, registry int64, edit func(*meta.Access)) error {
-	return db.Update(ctx, func(tx *Tx) error {
+	return db.changeIdentities(ctx, func(tx *Tx) error {
 		a, err := scanAccess(tx.row(accessQuery, registry).Scan)
 		if err != nil {
 			return err

@@ -136,7 +136,7 @@ func (db *DB) listPrincipals(ctx context.Context, registry int64, kind meta.Kind
 // false, and changes nothing, if the name is taken.
 func (db *DB) CreatePrincipal(ctx context.Context, p meta.Principal) (bool, error) {
 	var created bool
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.changeIdentities(ctx, func(tx *Tx) error {
 		n, err := tx.exec(`INSERT INTO principals (id, registry_id, kind, name, display_name, disabled, created, scope_map)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (registry_id, name) DO NOTHING`,
 			p.ID, p.Registry, string(p.Kind), p.Name, p.DisplayName, p.Disabled, micros(p.Created), p.ScopeMap)
@@ -178,7 +178,7 @@ func (tx *Tx) putRoles(p meta.Principal) error {
 // is false if there is none.
 func (db *DB) DeletePrincipal(ctx context.Context, registry int64, kind meta.Kind, id string) (bool, error) {
 	var n int64
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.changeIdentities(ctx, func(tx *Tx) error {
 		var err error
 		n, err = tx.exec(`DELETE FROM principals WHERE registry_id = $1 AND kind = $2 AND id = $3`, registry, string(kind), id)
 		return err
@@ -208,13 +208,13 @@ func (db *DB) ServerKeys(ctx context.Context, purpose string) ([]meta.ServerKey,
 
 // AddServerKey stores a key beside those of its purpose.
 func (db *DB) AddServerKey(ctx context.Context, k meta.ServerKey) error {
-	return db.Update(ctx, func(tx *Tx) error { return tx.addServerKey(k) })
+	return db.changeIdentities(ctx, func(tx *Tx) error { return tx.addServerKey(k) })
 }
 
 // EnsureServerKey stores a key if its purpose has none yet. Of several that are
 // made at once, one is stored; ServerKeys tells which.
 func (db *DB) EnsureServerKey(ctx context.Context, k meta.ServerKey) error {
-	return db.Update(ctx, func(tx *Tx) error {
+	return db.changeIdentities(ctx, func(tx *Tx) error {
 		var one int
 		err := tx.row(`SELECT 1 FROM server_keys WHERE purpose = $1 LIMIT 1`, k.Purpose).Scan(&one)
 		if errors.Is(err, ErrNotFound) {

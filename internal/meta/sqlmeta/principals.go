@@ -14,7 +14,7 @@ import (
 // undoes it.
 func (db *DB) EditPrincipal(ctx context.Context, registry int64, id string, edit func(*meta.Principal) error) (bool, error) {
 	var found bool
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.changeIdentities(ctx, func(tx *Tx) error {
 		p, err := tx.principal(registry, id)
 		if errors.Is(err, ErrNotFound) {
 			return nil

@@ -50,7 +50,7 @@ func (db *DB) CreateRegistry(ctx context.Context, name string) (meta.Registry, b
 	now := db.now()
 	r := meta.Registry{ID: db.ids.next(now), Name: name, Created: moment(micros(now))}
 	var n int64
-	err := db.Update(ctx, func(tx *Tx) (err error) {
+	err := db.changeIdentities(ctx, func(tx *Tx) (err error) {
 		n, err = tx.exec(`INSERT INTO registries (id, name, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, r.ID, r.Name, micros(now))
 		return err
 	})
@@ -62,7 +62,7 @@ func (db *DB) CreateRegistry(ctx context.Context, name string) (meta.Registry, b
 // has the name.
 func (db *DB) RenameRegistry(ctx context.Context, id int64, name string) (bool, error) {
 	var renamed bool
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.changeIdentities(ctx, func(tx *Tx) error {
 		renamed = false
 		var taken bool
 		if err := tx.row(`SELECT EXISTS (SELECT 1 FROM registries WHERE name = $2 AND id <> $1)
@@ -100,7 +100,7 @@ func (db *DB) DeleteRegistry(ctx context.Context, id int64) (bool, error) {
 		return false, nil
 	}
 	var deleted bool
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.changeIdentities(ctx, func(tx *Tx) error {
 		deleted = false
 		r, err := scanRegistry(tx.row(`SELECT `+registryColumns+` AND id = $1`, id).Scan)
 		if errors.Is(err, ErrNotFound) {

@@ -70,7 +70,7 @@ func (db *DB) CreateScopeMap(ctx context.Context, m meta.ScopeMap) (bool, error)
 		return false, err
 	}
 	var n int64
-	err = db.Update(ctx, func(tx *Tx) (err error) {
+	err = db.changeIdentities(ctx, func(tx *Tx) (err error) {
 		n, err = tx.exec(`INSERT INTO scope_maps (registry_id, name, description, actions, created)
 			VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, m.Registry, m.Name, m.Description, string(actions), micros(m.Created))
 		return err
@@ -82,7 +82,7 @@ func (db *DB) CreateScopeMap(ctx context.Context, m meta.ScopeMap) (bool, error)
 // transaction. It is false if there is none; an error of edit undoes it.
 func (db *DB) EditScopeMap(ctx context.Context, registry int64, name string, edit func(*meta.ScopeMap) error) (bool, error) {
 	var found bool
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.changeIdentities(ctx, func(tx *Tx) error {
 		m, err := scanScopeMap(tx.row(`SELECT `+scopeMapColumns+` WHERE registry_id = $1 AND name = $2`, registry, name).Scan)
 		if errors.Is(err, ErrNotFound) {
 			return nil
@@ -109,7 +109,7 @@ func (db *DB) EditScopeMap(ctx context.Context, registry int64, name string, edi
 // was one, or one that a token has.
 func (db *DB) DeleteScopeMap(ctx context.Context, registry int64, name string) (deleted, used bool, err error) {
 	var n int64
-	err = db.Update(ctx, func(tx *Tx) error {
+	err = db.changeIdentities(ctx, func(tx *Tx) error {
 		if err := tx.row(`SELECT EXISTS (SELECT 1 FROM principals WHERE registry_id = $1 AND scope_map = $2)`,
 			registry, name).Scan(&used); err != nil || used {
 			return err

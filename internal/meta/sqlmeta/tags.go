@@ -117,20 +117,26 @@ func (tx *Tx) deleteTags(registry, repoID int64, repo, actor, where string, args
 	return names, nil
 }
 
-// Tag returns the digest that a tag names; ErrNotFound if it is absent,
-// ErrLocked if it must not be read.
-func (db *DB) Tag(ctx context.Context, registry int64, repo, tag string) (digest.Digest, error) {
-	var dgst []byte
-	var locks meta.Locks
-	err := db.row(ctx, tagQuery, registry, repo, tag).Scan(&dgst, &locks)
-	return unpackDigest(dgst), readable(locks, err)
-}
-
 // tagQuery gives the digest that a tag of a repository names, and the locks of
 // both.
 const tagQuery = `SELECT m.digest, t.locks | r.locks FROM repositories r
 	JOIN tags t ON t.repo_id = r.id AND t.name = $3 JOIN manifests m ON m.id = t.manifest_id
 	WHERE r.registry_id = $1 AND r.name = $2`
+
+// TaggedManifest is Manifest for what a tag names, in one query. ErrLocked if
+// the tag must not be read, or what it names.
+func (db *DB) TaggedManifest(ctx context.Context, registry int64, repo, tag string) (meta.Manifest, error) {
+	var m meta.Manifest
+	var dgst []byte
+	var locks meta.Locks
+	err := db.row(ctx, `SELECT m.digest, m.media_type, m.artifact_type, m.size, t.locks | m.locks | r.locks, p.payload
+		FROM repositories r JOIN tags t ON t.repo_id = r.id AND t.name = $3 JOIN manifests m ON m.id = t.manifest_id
+		JOIN manifest_payloads p ON p.manifest_id = m.id
+		WHERE r.registry_id = $1 AND r.name = $2`, registry, repo, tag).
+		Scan(&dgst, &m.Descriptor.MediaType, &m.Descriptor.ArtifactType, &m.Descriptor.Size, &locks, &m.Raw)
+	m.Descriptor.Digest = unpackDigest(dgst)
+	return m, readable(locks, err)
+}
 
 // Tags lists at most n tags of a repository after a name, in byte order, without
 // those that must not be listed. An absent repository has none.
