@@ -75,7 +75,7 @@ func listDeletedTags(h http.Header, c *call) (any, error) {
 	}
 	result := deletedTagList{image: c.image()}
 	for _, t := range found {
-		result.Tags = append(result.Tags, deletedTag{Tag: t.Name, Digest: t.Digest, DeletedAt: timestamp(t.Deleted)})
+		result.Tags = append(result.Tags, deletedTag{Tag: t.Name, Digest: t.Digest, DeletedAt: timestamp(t.Deleted), ExpiresAfter: timestamp(t.Expires)})
 	}
 	return result, nil
 }

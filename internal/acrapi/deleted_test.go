@@ -44,7 +44,7 @@ func TestRestore(t *testing.T) {
 			t.Errorf("manifests: %s", manifests)
 		}
 		tags, _ := do("GET", at+"/_tags?n=100", "", http.StatusOK)
-		if want := fmt.Sprintf(`"tags":[{"tag":"x","digest":%q,"deletedAt":"T"},{"tag":"y","digest":%q,"deletedAt":"T"}]}`, d, d); !strings.HasSuffix(anyTime.ReplaceAllString(tags, "T"), want) {
+		if want := fmt.Sprintf(`"tags":[{"tag":"x","digest":%q,"deletedAt":"T","expiresAfter":"T"},{"tag":"y","digest":%q,"deletedAt":"T","expiresAfter":"T"}]}`, d, d); !strings.HasSuffix(anyTime.ReplaceAllString(tags, "T"), want) {
 			t.Errorf("tags: %s, want %s", tags, want)
 		}
 		do("POST", at+"/_manifests/"+d.String()+"?force=False", `{"tag":"x"}`, http.StatusOK)

@@ -91,6 +91,7 @@ type (
 		CreatedTime    timestamp     `json:"createdTime"`
 		LastUpdateTime timestamp     `json:"lastUpdateTime"`
 		DeletedAt      timestamp     `json:"deletedAt"`
+		ExpiresAfter   timestamp     `json:"expiresAfter"` // az adds it itself
 		Architecture   string        `json:"architecture,omitempty"`
 		OS             string        `json:"os,omitempty"`
 		MediaType      string        `json:"mediaType"`
@@ -103,9 +104,10 @@ type (
 	}
 
 	deletedTag struct {
-		Tag       string        `json:"tag"`
-		Digest    digest.Digest `json:"digest"`
-		DeletedAt timestamp     `json:"deletedAt"`
+		Tag          string        `json:"tag"`
+		Digest       digest.Digest `json:"digest"`
+		DeletedAt    timestamp     `json:"deletedAt"`
+		ExpiresAfter timestamp     `json:"expiresAfter"`
 	}
 
 	// deleted is what a deleted repository took with it.
@@ -173,6 +175,7 @@ func newDeletedManifest(m *meta.DeletedManifest) deletedManifest {
 		CreatedTime:    timestamp(m.Created),
 		LastUpdateTime: timestamp(m.Updated),
 		DeletedAt:      timestamp(m.Deleted),
+		ExpiresAfter:   timestamp(m.Expires),
 		Architecture:   m.Architecture,
 		OS:             m.OS,
 		MediaType:      m.MediaType,

@@ -24,49 +24,59 @@ const (
 const objectsAtOnce = 8
 
 // Cycle looks once at all that is due now, without rests, and tells what it has
-// done. A cycle that runs already is waited for. An error tells of what could not
-// be done and is tried again at a later cycle; everything else was done.
-func (c *Collector) Cycle(ctx context.Context) (Report, error) {
-	return c.cycle(ctx, 1)
+// done. An error tells of what could not be done and is tried again at a later
+// cycle; everything else was done. Cycles may run beside each other.
+func (c *Collector) Cycle(ctx context.Context) (Report, error) { return c.CycleTelling(ctx, nil) }
+
+// CycleTelling is Cycle, and tells progress after each step what was done so far.
+func (c *Collector) CycleTelling(ctx context.Context, progress func(Report)) (Report, error) {
+	return c.cycle(ctx, &pace{share: 1}, progress)
 }
 
-// cycle works for the given share of the time.
-func (c *Collector) cycle(ctx context.Context, share float64) (Report, error) {
-	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
-	case <-ctx.Done():
-		return Report{}, ctx.Err()
+func (c *Collector) cycle(ctx context.Context, p *pace, progress func(Report)) (Report, error) {
+	if progress == nil {
+		progress = func(Report) {}
 	}
-	start := time.Now()
-	c.begin()
-	err := c.work(ctx, &pace{share: share})
-	return c.end(time.Since(start), err), err
-}
-
-func (c *Collector) begin() {
+	cy := &cycle{Collector: c, pace: p, progress: progress}
+	start, began := time.Now(), c.db.Now()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.status.Running, c.status.Began, c.status.Now = true, c.db.Now(), Report{}
-}
-
-func (c *Collector) end(took time.Duration, err error) Report {
+	c.status.Running++
+	c.mu.Unlock()
+	err := cy.work(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.status
-	s.Running, s.Ended, s.Err = false, c.db.Now(), err
+	s.Running--
+	s.Began, s.Ended, s.Last, s.Err = began, c.db.Now(), cy.report, err
 	s.Cycles++
-	s.Busy += took
+	s.Busy += time.Since(start)
 	if err != nil {
 		s.Failures++
 	}
-	return s.Now
+	return cy.report, err
+}
+
+// cycle is one look at all that is due.
+type cycle struct {
+	*Collector
+	pace     *pace
+	progress func(Report)
+	report   Report
+}
+
+// count adds something to the reports of this cycle and of all.
+func (c *cycle) count(add func(*Report)) {
+	add(&c.report)
+	c.mu.Lock()
+	add(&c.status.Total)
+	c.mu.Unlock()
+	c.progress(c.report)
 }
 
 // work takes the steps that have something to do, and those after them, for which
 // they may have found something. What is queued is due later, but for what was
 // waited for already, so that there is an end.
-func (c *Collector) work(ctx context.Context, p *pace) error {
+func (c *cycle) work(ctx context.Context) error {
 	until := c.db.Now()
 	todo, err := c.db.GCWork(ctx, until)
 	if err != nil {
@@ -76,7 +86,7 @@ func (c *Collector) work(ctx context.Context, p *pace) error {
 	began := false
 	for _, phase := range []struct {
 		due bool
-		run func(context.Context, *pace, time.Time) error
+		run func(context.Context, time.Time) error
 	}{
 		{todo.Registries, c.purge},
 		{todo.Uploads, c.uploads},
@@ -88,7 +98,7 @@ func (c *Collector) work(ctx context.Context, p *pace) error {
 		if began = began || phase.due; !began {
 			continue
 		}
-		if err := phase.run(ctx, p, until); err != nil {
+		if err := phase.run(ctx, until); err != nil {
 			errs = append(errs, err)
 		}
 		if ctx.Err() != nil {
@@ -102,8 +112,8 @@ func (c *Collector) work(ctx context.Context, p *pace) error {
 const expireRows = 16
 
 // purge takes what deleted registries held.
-func (c *Collector) purge(ctx context.Context, p *pace, _ time.Time) error {
-	return p.repeat(ctx, func() (more bool, err error) {
+func (c *cycle) purge(ctx context.Context, _ time.Time) error {
+	return c.pace.repeat(ctx, func() (more bool, err error) {
 		err = c.db.Update(ctx, func(tx *sqlmeta.Tx) (err error) {
 			more, err = tx.PurgeRegistries(expireRows)
 			return err
@@ -112,18 +122,18 @@ func (c *Collector) purge(ctx context.Context, p *pace, _ time.Time) error {
 	})
 }
 
-func (c *Collector) uploads(ctx context.Context, p *pace, until time.Time) error {
-	return c.expire(ctx, p, until, "expire uploads", (*sqlmeta.Tx).ExpireUploads, func(r *Report, rv *meta.Review) { r.Uploads += rv.Removed })
+func (c *cycle) uploads(ctx context.Context, until time.Time) error {
+	return c.expire(ctx, until, "expire uploads", (*sqlmeta.Tx).ExpireUploads, func(r *Report, rv *meta.Review) { r.Uploads += rv.Removed })
 }
 
-func (c *Collector) expired(ctx context.Context, p *pace, until time.Time) error {
-	return c.expire(ctx, p, until, "expire what was deleted", (*sqlmeta.Tx).ExpireDeleted, func(r *Report, rv *meta.Review) { r.Expired += rv.Removed })
+func (c *cycle) expired(ctx context.Context, until time.Time) error {
+	return c.expire(ctx, until, "expire what was deleted", (*sqlmeta.Tx).ExpireDeleted, func(r *Report, rv *meta.Review) { r.Expired += rv.Removed })
 }
 
-func (c *Collector) expire(ctx context.Context, p *pace, until time.Time, what string,
+func (c *cycle) expire(ctx context.Context, until time.Time, what string,
 	step func(*sqlmeta.Tx, sqlmeta.Step) (meta.Review, error), add func(*Report, *meta.Review),
 ) error {
-	return p.repeat(ctx, func() (bool, error) {
+	return c.pace.repeat(ctx, func() (bool, error) {
 		var rv meta.Review
 		err := c.db.Update(ctx, func(tx *sqlmeta.Tx) (err error) {
 			rv, err = step(tx, sqlmeta.Step{Until: until, Rows: expireRows})
@@ -137,27 +147,27 @@ func (c *Collector) expire(ctx context.Context, p *pace, until time.Time, what s
 	})
 }
 
-func (c *Collector) manifests(ctx context.Context, p *pace, until time.Time) error {
-	return c.review(ctx, p, until, "review manifests", (*sqlmeta.Tx).ReviewManifests, (*sqlmeta.Tx).PostponeManifest,
+func (c *cycle) manifests(ctx context.Context, until time.Time) error {
+	return c.review(ctx, until, "review manifests", (*sqlmeta.Tx).ReviewManifests, (*sqlmeta.Tx).PostponeManifest,
 		func(r *Report) *Counts { return &r.Manifests })
 }
 
-func (c *Collector) reviewBlobs(ctx context.Context, p *pace, until time.Time) error {
-	return c.review(ctx, p, until, "review blobs", (*sqlmeta.Tx).ReviewBlobs, (*sqlmeta.Tx).PostponeBlob,
+func (c *cycle) reviewBlobs(ctx context.Context, until time.Time) error {
+	return c.review(ctx, until, "review blobs", (*sqlmeta.Tx).ReviewBlobs, (*sqlmeta.Tx).PostponeBlob,
 		func(r *Report) *Counts { return &r.Blobs })
 }
 
 // review takes what is due from a queue. A step that is refused, by a foreign key
 // for one, is taken again row by row, and the row that it is refused for goes to
 // the back of the queue: one hot row must not keep the others waiting.
-func (c *Collector) review(ctx context.Context, p *pace, until time.Time, what string,
+func (c *cycle) review(ctx context.Context, until time.Time, what string,
 	step func(*sqlmeta.Tx, sqlmeta.Step, func(meta.Removal)) (meta.Review, error),
 	postpone func(*sqlmeta.Tx, time.Time) error, counts func(*Report) *Counts,
 ) error {
 	s := sqlmeta.Step{Until: until, Rows: stepRows, Time: stepTime}
 	alone := 0 // rows still to be taken one by one
 	var refused error
-	err := p.repeat(ctx, func() (bool, error) {
+	err := c.pace.repeat(ctx, func() (bool, error) {
 		if s.Rows = stepRows; alone > 0 {
 			s.Rows = 1
 		}
@@ -188,7 +198,7 @@ func (c *Collector) review(ctx context.Context, p *pace, until time.Time, what s
 
 // forget runs a step and keeps what it removes out of the cache until it is
 // known whether it was removed.
-func (c *Collector) forget(ctx context.Context, step func(*sqlmeta.Tx, func(meta.Removal)) (meta.Review, error)) (rv meta.Review, err error) {
+func (c *cycle) forget(ctx context.Context, step func(*sqlmeta.Tx, func(meta.Removal)) (meta.Review, error)) (rv meta.Review, err error) {
 	var releases []func()
 	defer func() {
 		for _, release := range releases {
@@ -204,9 +214,9 @@ func (c *Collector) forget(ctx context.Context, step func(*sqlmeta.Tx, func(meta
 
 // objects removes objects, then the rows that list them: a crash between leaves
 // a row whose object is gone, which is no error the next time.
-func (c *Collector) objects(ctx context.Context, p *pace, until time.Time) error {
+func (c *cycle) objects(ctx context.Context, until time.Time) error {
 	var failed error
-	err := p.repeat(ctx, func() (bool, error) {
+	err := c.pace.repeat(ctx, func() (bool, error) {
 		var due []meta.Object
 		if err := c.db.Update(ctx, func(tx *sqlmeta.Tx) (err error) {
 			due, err = tx.ClaimObjects(sqlmeta.Step{Until: until, Rows: stepRows})
@@ -233,7 +243,7 @@ func (c *Collector) objects(ctx context.Context, p *pace, until time.Time) error
 
 // remove removes objects and tells which are gone: one that cannot be removed
 // must not keep the others. It returns the first error.
-func (c *Collector) remove(ctx context.Context, due []meta.Object) (gone []meta.Object, first error) {
+func (c *cycle) remove(ctx context.Context, due []meta.Object) (gone []meta.Object, first error) {
 	var mu sync.Mutex // guards gone and first
 	var g errgroup.Group
 	g.SetLimit(objectsAtOnce)

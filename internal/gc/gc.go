@@ -12,6 +12,7 @@ package gc
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -65,7 +66,7 @@ type Collector struct {
 	db    *sqlmeta.DB
 	blobs blob.Store
 	opts  Options
-	turn  chan struct{} // held by the cycle that runs
+	kick  chan struct{} // asks Run for a cycle
 
 	mu     sync.Mutex
 	status Status // guarded by mu
@@ -74,21 +75,22 @@ type Collector struct {
 // New returns a collector on a metadata store and a blob store.
 func New(db *sqlmeta.DB, blobs blob.Store, o Options) *Collector {
 	o.setDefaults()
-	return &Collector{db: db, blobs: blobs, opts: o, turn: make(chan struct{}, 1)}
+	return &Collector{db: db, blobs: blobs, opts: o, kick: make(chan struct{}, 1)}
 }
 
-// Status is what a collector is doing and has done.
+// Status is what a collector is doing and has done since its process began.
 type Status struct {
-	Running bool      // a cycle
-	Began   time.Time // of the cycle that runs, or ran last
-	Ended   time.Time // of the last cycle that has ended
-	Now     Report    // of the cycle that runs, or ran last
-	Err     error     // of the last cycle that has ended
+	Running int       // cycles at this moment
+	Asked   bool      // for a cycle by Trigger, which has not ended
+	Began   time.Time // of the cycle that ended last
+	Ended   time.Time
+	Last    Report // of that cycle
+	Err     error  // of that cycle
 
 	Cycles   int           // that have ended
 	Failures int           // of these
 	Busy     time.Duration // all cycles together
-	Total    Report        // of all cycles
+	Total    Report        // of all cycles, also those that run
 }
 
 // Status tells what the collector of this process is doing and has done.
@@ -103,21 +105,22 @@ func (c *Collector) Queues(ctx context.Context) (meta.GCQueues, error) { return 
 
 // Report counts what was done.
 type Report struct {
-	Uploads   int    // that had expired
-	Expired   int    // manifests that could be restored no more
-	Manifests Counts // reviewed
-	Blobs     Counts // reviewed
-	Objects   int    // removed from the blob store
-	Freed     int64  // bytes, in both stores
-	Later     int    // objects of the removed blobs, which go when their grace is over
-	LaterSize int64  // bytes of these
-	Failed    int    // reviews and removals, which are tried again
+	Uploads   int    `json:"uploads"`   // that had expired
+	Expired   int    `json:"expired"`   // manifests that could be restored no more
+	Manifests Counts `json:"manifests"` // reviewed
+	Blobs     Counts `json:"blobs"`     // reviewed
+	Objects   int    `json:"objects"`   // removed from the blob store
+	Freed     int64  `json:"freed"`     // bytes, in both stores
+	Later     int    `json:"later"`     // objects of the removed blobs, which go when their grace is over
+	LaterSize int64  `json:"laterSize"` // bytes of these
+	Failed    int    `json:"failed"`    // reviews and removals, which are tried again
 }
 
 // Counts are outcomes of reviews.
 type Counts struct {
-	Removed, Kept int
-	Postponed     int // in use at that moment, or kept by a lock
+	Removed   int `json:"removed"`
+	Kept      int `json:"kept"`
+	Postponed int `json:"postponed"` // in use at that moment, or kept by a lock
 }
 
 func (c *Counts) add(rv *meta.Review) {
@@ -126,10 +129,8 @@ func (c *Counts) add(rv *meta.Review) {
 	c.Postponed += rv.Postponed
 }
 
-// count adds something to the reports of this cycle and of all.
-func (c *Collector) count(add func(*Report)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	add(&c.status.Now)
-	add(&c.status.Total)
+// Explain tells what a cycle would remove now and why, and, with kept, of all else
+// that waits for one why that stays. It changes nothing.
+func (c *Collector) Explain(ctx context.Context, kept bool) iter.Seq2[meta.Finding, error] {
+	return c.db.GCFindings(ctx, kept)
 }

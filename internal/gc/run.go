@@ -14,8 +14,13 @@ const maxInterval = 15 * time.Minute
 // by chance, so that nodes do not work in step.
 func (c *Collector) Run(ctx context.Context) {
 	interval := c.opts.Interval
-	for wait := time.Duration(0); rest(ctx, jitter(wait)); wait = interval {
-		_, err := c.cycle(ctx, c.opts.Share)
+	p := &pace{share: c.opts.Share, kick: c.kick}
+	for {
+		asked := p.kicked
+		if asked {
+			p = &pace{share: 1}
+		}
+		_, err := c.cycle(ctx, p, nil)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -25,11 +30,44 @@ func (c *Collector) Run(ctx context.Context) {
 		default:
 			interval = c.opts.Interval
 		}
+		if asked {
+			c.answered()
+		}
+		if !p.kicked {
+			p = &pace{share: c.opts.Share, kick: c.kick}
+			if !p.rest(ctx, jitter(interval)) {
+				return
+			}
+		}
 	}
 }
 
+// Trigger asks Run for a full cycle now, without rests. Status tells when that has
+// ended. It is no use where Run does not run.
+func (c *Collector) Trigger() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Asked = true
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// answered notes that a cycle which was asked for has ended, unless another has
+// been asked for since.
+func (c *Collector) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Asked = len(c.kick) > 0
+}
+
 // pace spreads work over time.
-type pace struct{ share float64 }
+type pace struct {
+	share  float64
+	kick   <-chan struct{} // ends all rests
+	kicked bool
+}
 
 // repeat takes steps while there are more. After each it rests, as long as the
 // share says, measured by how long the step took.
@@ -41,7 +79,7 @@ func (p *pace) repeat(ctx context.Context, step func() (more bool, err error)) e
 			return err
 		}
 		took := time.Since(start)
-		if !rest(ctx, jitter(time.Duration(float64(took)*(1/p.share-1)))) {
+		if !p.rest(ctx, jitter(time.Duration(float64(took)*(1/p.share-1)))) {
 			return ctx.Err()
 		}
 	}
@@ -52,15 +90,19 @@ func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.75 + rand.Float64()/2))
 }
 
-// rest waits; it is false if ctx ends before.
-func rest(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
+// rest waits, unless somebody is waiting for the end of the work; it is false if
+// ctx ends before.
+func (p *pace) rest(ctx context.Context, d time.Duration) bool {
+	if d <= 0 || p.kicked {
 		return ctx.Err() == nil
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
+	case <-p.kick:
+		p.kicked = true
 		return true
 	case <-ctx.Done():
 		return false

@@ -217,10 +217,18 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 }
 
 // remove removes an object under both of its names, however many it has. The
-// upload goes first, so that what is half removed was committed.
+// upload goes first, so that what is half removed was committed. It is durable:
+// whoever forgets the key after that must not see the object come back.
 func (s *Store) remove(key string) error {
 	for _, name := range []string{uploadName(key), dataName(key)} {
-		if err := s.files.Remove(name); err != nil && !errors.Is(err, iofs.ErrNotExist) {
+		err := s.files.Remove(name)
+		if errors.Is(err, iofs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = s.files.SyncDir(path.Dir(name))
+		}
+		if err != nil {
 			return err
 		}
 	}
