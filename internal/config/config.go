@@ -41,6 +41,9 @@ type Config struct {
 	Data         string   // directory
 	InsecureHTTP bool     // plain HTTP on addresses that are not loopback
 
+	MetricsListen string // address, HOST:PORT; "": none
+	MetricsOpen   bool   // MetricsListen need not be loopback
+
 	TLS     string // TLSOff or TLSAuto
 	TLSCert string // PEM file of a certificate chain; TLSKey belongs to it
 	TLSKey  string
@@ -64,6 +67,8 @@ type Config struct {
 	SparseManifests bool // accept manifests whose blobs are not there
 
 	KeepDeleted time.Duration // in which what was deleted can be restored; 0: not at all
+
+	UntaggedRetention time.Duration // after which a manifest goes that nothing keeps; 0: never
 
 	SmallBlobSize int64 // bytes; blobs up to this size are kept in the metadata database
 
@@ -105,7 +110,7 @@ func (c *Config) ServesTLS() bool { return c.TLS == TLSAuto || c.TLSCert != "" }
 // Validate tells everything that is wrong with the configuration, each with
 // the name of the setting; nil if nothing is.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateListen(), c.validateTLS(), c.validateDomain(), c.validateManagedIdentity(), c.validateLimits())
+	return errors.Join(c.validateListen(), c.validateMetrics(), c.validateTLS(), c.validateDomain(), c.validateManagedIdentity(), c.validateLimits())
 }
 
 func (c *Config) validateListen() error {
@@ -128,6 +133,24 @@ func (c *Config) validateListen() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) validateMetrics() error {
+	if c.MetricsListen == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("metrics-listen: %q is not HOST:PORT", c.MetricsListen)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("metrics-listen: the port of %q is not a number from 0 to 65535", c.MetricsListen)
+	}
+	if !c.MetricsOpen && !IsLoopback(host) {
+		return fmt.Errorf("metrics-listen: %q is reachable from other machines, and nobody has to sign in there; "+
+			"use a loopback address, or set metrics-open if others may see the figures", c.MetricsListen)
+	}
+	return nil
 }
 
 // IsLoopback tells whether a host, a name or an address, is this machine only.
@@ -187,6 +210,10 @@ func (c *Config) validateManagedIdentity() error {
 	return nil
 }
 
+// minRetention is the shortest UntaggedRetention: who pushes or pulls by digest
+// must have time to go on.
+const minRetention = 24 * time.Hour
+
 func (c *Config) validateLimits() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
@@ -198,6 +225,7 @@ func (c *Config) validateLimits() error {
 	check(c.LogFormat == LogText || c.LogFormat == LogJSON, "log-format: %q is neither text nor json", c.LogFormat)
 	check(c.SmallBlobSize >= 0 && c.SmallBlobSize <= MaxSmallBlobSize, "small-blob-size: must be from 0 to 1MiB")
 	check(c.KeepDeleted >= 0, "keep-deleted: must not be negative")
+	check(c.UntaggedRetention == 0 || c.UntaggedRetention >= minRetention, "untagged-retention: must be 0s, or 24h or more")
 	check(c.MaxHeaderSize >= 4<<10 && c.MaxHeaderSize <= 1<<20, "max-header-size: must be from 4KiB to 1MiB")
 	check(c.ReadHeaderTimeout > 0, "read-header-timeout: must be more than 0")
 	check(c.IdleTimeout > 0, "idle-timeout: must be more than 0")

@@ -90,6 +90,9 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 		{"out of bounds", Sources{File: file(t, "small-blob-size: 2MiB\nkeep-deleted: -1s\nmax-header-size: 1\nlog-format: xml\ntransfer-timeout: 0s\n")},
 			[]string{"small-blob-size", "keep-deleted", "max-header-size", "log-format", "transfer-timeout"}},
 		{"open to the network", Sources{Flags: map[string][]string{"listen": {":5000"}}}, []string{`":5000"`, "insecure-http"}},
+		{"figures open to the network", Sources{Flags: map[string][]string{"metrics-listen": {":9000"}}}, []string{`":9000"`, "metrics-open"}},
+		{"figures nowhere", Sources{Flags: map[string][]string{"metrics-listen": {"localhost"}}}, []string{"metrics-listen", "HOST:PORT"}},
+		{"a retention too short to work in", Sources{Flags: map[string][]string{"untagged-retention": {"1h"}}}, []string{"untagged-retention", "24h"}},
 		{"no port", Sources{Flags: map[string][]string{"listen": {"localhost"}}}, []string{"HOST:PORT"}},
 		{"no number", Sources{Flags: map[string][]string{"listen": {"127.0.0.1:", "127.0.0.1:1x", "127.0.0.1:65536", "127.0.0.1:-1", "localhost:http"}}},
 			[]string{`"127.0.0.1:"`, `"127.0.0.1:1x"`, `"127.0.0.1:65536"`, `"127.0.0.1:-1"`, `"localhost:http"`}},
@@ -123,6 +126,7 @@ func TestOpenToTheNetworkWithTLSOrConsent(t *testing.T) {
 	for _, flags := range []map[string][]string{
 		{"listen": {"0.0.0.0:5000"}, "tls": {"auto"}},
 		{"listen": {"0.0.0.0:5000"}, "insecure-http": {"true"}},
+		{"metrics-listen": {"0.0.0.0:9000"}, "metrics-open": {"true"}},
 		{"listen": {"[::1]:5000", "localhost:5001", "127.1.2.3:5000"}},
 	} {
 		if _, err := Load(Sources{Flags: flags}); err != nil {

@@ -89,7 +89,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *Server, 
 
 // openEngine opens the metadata and the blobs and the engine on both.
 func (s *Server) openEngine(ctx context.Context) (err error) {
-	if s.db, err = sqlmeta.Open(ctx, s.dir.join("orlop.db"), sqlmeta.Options{KeepDeleted: s.cfg.KeepDeleted}); err != nil {
+	if s.db, err = sqlmeta.Open(ctx, s.dir.join("orlop.db"), sqlmeta.Options{KeepDeleted: s.cfg.KeepDeleted, UntaggedRetention: s.cfg.UntaggedRetention}); err != nil {
 		return err
 	}
 	if err := s.openBlobs(ctx); err != nil {
@@ -100,7 +100,7 @@ func (s *Server) openEngine(ctx context.Context) (err error) {
 		small = -1 // none
 	}
 	s.engine, err = registry.New(s.db, s.blobs, registry.Options{
-		SmallBlob: small, Sparse: s.cfg.SparseManifests, Log: s.log,
+		SmallBlob: small, Shared: s.db.Shared(), Sparse: s.cfg.SparseManifests, Log: s.log,
 	})
 	if err == nil {
 		s.collector = gc.New(s.db, s.blobs, gc.Options{Cache: s.engine, Log: s.log})
