@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -39,7 +40,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	e := &sqliteEngine{db: db, queue: make(chan *request, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
 	db.engine = e
 	var err error
-	if e.write, err = sql.Open("sqlite", dsn(path, "cache_size(-8192)", "journal_size_limit(0)")); err != nil {
+	if e.write, err = sql.Open("sqlite", dsn(path, "cache_size(-8192)", journalSize)); err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
 	e.write.SetMaxOpenConns(1)
@@ -60,6 +61,10 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	go writer.run()
 	return db, db.start(ctx)
 }
+
+// journalSize keeps the file of the log, in bytes as much as it has before it is
+// written back, for the next round: to write over it costs less than to grow it.
+const journalSize = "journal_size_limit(4194304)"
 
 // makePrivate creates the database file readable by its owner only; SQLite
 // gives its other files the same mode.
@@ -139,8 +144,27 @@ func (e *sqliteEngine) prepare(ctx context.Context, query string) (*sql.Stmt, er
 	return stmt, nil
 }
 
-// numbered turns $N into ?N. No query has a dollar sign elsewhere.
-func numbered(query string) string { return strings.ReplaceAll(query, "$", "?") }
+// numbered turns $N into ?N, or into ? where each comes once and in order: a
+// parameter with a number has a name, and the driver looks for the names one by
+// one. No query has a dollar sign elsewhere.
+func numbered(query string) string {
+	var b strings.Builder
+	rest := query
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(rest, "$")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		number := strconv.Itoa(n)
+		tail, ok := strings.CutPrefix(after, number)
+		if !ok || tail != "" && '0' <= tail[0] && tail[0] <= '9' {
+			return strings.ReplaceAll(query, "$", "?")
+		}
+		b.WriteByte('?')
+		rest = tail
+	}
+}
 
 // explainSQLite turns the driver's errors into this package's.
 func explainSQLite(err error) error {
