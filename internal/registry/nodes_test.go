@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,35 +17,83 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/blob"
 	"github.com/orlop/orlop/internal/blob/mem"
+	"github.com/orlop/orlop/internal/blob/s3"
 	"github.com/orlop/orlop/internal/meta"
 	"github.com/orlop/orlop/internal/meta/sqlmeta"
+	"github.com/orlop/orlop/internal/testenv/pgtest"
+	"github.com/orlop/orlop/internal/testenv/s3test"
 )
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		defer s3test.Stop()
+		return pgtest.Run(m)
+	}())
+}
 
 // cluster is two nodes on the same stores, as two processes would be: they know
 // nothing of each other but what is stored.
 type cluster struct {
-	blobs *mem.Store
+	blobs blob.Store
 	nodes [2]*Registry
 	now   atomic.Int64 // seconds that were added to the clock
+}
+
+// clusters runs a test on the stores that nodes can share: SQLite that only says
+// so, with content in memory, and PostgreSQL with a bucket.
+func clusters(t *testing.T, test func(t *testing.T, open func(t *testing.T) *cluster)) {
+	t.Run("SQLite and memory", func(t *testing.T) { test(t, openCluster) })
+	t.Run("PostgreSQL and S3", func(t *testing.T) { test(t, openRealCluster) })
 }
 
 func openCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{blobs: mem.New(mem.Options{})}
 	db, err := sqlmeta.Open(t.Context(), filepath.Join(t.TempDir(), "meta.db"), sqlmeta.Options{Now: c.time})
+	c.open(t, 0, db, err)
+	c.open(t, 1, db, nil)
+	return c
+}
+
+func openRealCluster(t *testing.T) *cluster {
+	t.Helper()
+	bucket := s3test.New(t)
+	blobs, err := s3.Open(t.Context(), s3.Options{
+		Bucket: bucket.Name, Endpoint: bucket.Endpoint, Region: s3test.Region, KeyID: s3test.KeyID, Secret: s3test.Secret,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { blobs.Close() })
+	c := &cluster{blobs: blobs}
+	url := pgtest.Prepared(t, func(ctx context.Context, url string) error {
+		db, err := sqlmeta.OpenPostgres(ctx, url, sqlmeta.Options{})
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	})
+	for i := range c.nodes {
+		db, err := sqlmeta.OpenPostgres(t.Context(), url, sqlmeta.Options{Now: c.time})
+		c.open(t, i, db, err)
+	}
+	return c
+}
+
+// open makes a node on a database.
+func (c *cluster) open(t *testing.T, node int, db *sqlmeta.DB, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	for i := range c.nodes {
-		svc, err := New(db, c.blobs, Options{SmallBlob: 10, Shared: true, Now: c.time})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.nodes[i] = svc.Registry(meta.DefaultRegistry, Actor{ID: "1", Name: "tester"})
+	svc, err := New(db, c.blobs, Options{SmallBlob: 10, Shared: true, Now: c.time})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return c
+	c.nodes[node] = svc.Registry(meta.DefaultRegistry, Actor{ID: "1", Name: "tester"})
 }
 
 func (c *cluster) time() time.Time { return time.Now().Add(time.Duration(c.now.Load()) * time.Second) }
@@ -60,8 +109,10 @@ func busy(err error) bool {
 
 // TestNodesReadWhatOthersWrote changes everything on one node and reads it on
 // the other at once, which has read it before.
-func TestNodesReadWhatOthersWrote(t *testing.T) {
-	c := openCluster(t)
+func TestNodesReadWhatOthersWrote(t *testing.T) { clusters(t, testNodesReadWhatOthersWrote) }
+
+func testNodesReadWhatOthersWrote(t *testing.T, open func(*testing.T) *cluster) {
+	c := open(t)
 	ctx, a, b := t.Context(), c.nodes[0], c.nodes[1]
 	first, second := pushArtifact(t, a, "a", "v1", 1).Digest, pushArtifact(t, a, "a", "other", 2).Digest
 	reads := func(want digest.Digest) {
@@ -112,7 +163,9 @@ func TestNodesReadWhatOthersWrote(t *testing.T) {
 }
 
 // TestNodesShareAnUpload sends every part of an upload to another node.
-func TestNodesShareAnUpload(t *testing.T) {
+func TestNodesShareAnUpload(t *testing.T) { clusters(t, testNodesShareAnUpload) }
+
+func testNodesShareAnUpload(t *testing.T, open func(*testing.T) *cluster) {
 	for name, parts := range map[string][]string{
 		"small":                {"he", "ll", "o"},
 		"grows out of the row": {"hello", strings.Repeat("x", 30), "end"},
@@ -120,7 +173,7 @@ func TestNodesShareAnUpload(t *testing.T) {
 		"nothing":              {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := openCluster(t)
+			c := open(t)
 			id, total := "", ""
 			for i, part := range parts {
 				id = send(t, c.nodes[i%2], id, part)
@@ -142,7 +195,9 @@ func TestNodesShareAnUpload(t *testing.T) {
 
 // TestEndIsKnownEverywhere ends uploads in all ways on one node: no other takes
 // them for new ones.
-func TestEndIsKnownEverywhere(t *testing.T) {
+func TestEndIsKnownEverywhere(t *testing.T) { clusters(t, testEndIsKnownEverywhere) }
+
+func testEndIsKnownEverywhere(t *testing.T, open func(*testing.T) *cluster) {
 	for name, content := range map[string]string{"without a row": "", "small": "hello", "large": strings.Repeat("x", 30)} {
 		for end, how := range map[string]func(t *testing.T, u orlop.BlobWriter){
 			"committed": func(t *testing.T, u orlop.BlobWriter) {
@@ -165,7 +220,7 @@ func TestEndIsKnownEverywhere(t *testing.T) {
 			},
 		} {
 			t.Run(name+", "+end, func(t *testing.T) {
-				c := openCluster(t)
+				c := open(t)
 				id := send(t, c.nodes[0], "", content)
 				u, err := c.nodes[1].Upload(t.Context(), "a", id)
 				if err != nil {
@@ -189,10 +244,12 @@ func TestEndIsKnownEverywhere(t *testing.T) {
 
 // TestFreshUploadOnTwoNodes begins an upload that has no row yet on both nodes at
 // once: one of them has it in the end.
-func TestFreshUploadOnTwoNodes(t *testing.T) {
+func TestFreshUploadOnTwoNodes(t *testing.T) { clusters(t, testFreshUploadOnTwoNodes) }
+
+func testFreshUploadOnTwoNodes(t *testing.T, open func(*testing.T) *cluster) {
 	for name, size := range map[string]int{"small": 5, "large": 30} {
 		t.Run(name, func(t *testing.T) {
-			c := openCluster(t)
+			c := open(t)
 			id := send(t, c.nodes[0], "", "")
 			var errs [2]error
 			var contents [2]string
@@ -237,7 +294,9 @@ func TestFreshUploadOnTwoNodes(t *testing.T) {
 // TestStoppedNode stops a node in the middle of a request. The other one goes on
 // with the upload when its time is over; whatever the first one does when it
 // wakes up does not change that.
-func TestStoppedNode(t *testing.T) {
+func TestStoppedNode(t *testing.T) { clusters(t, testStoppedNode) }
+
+func testStoppedNode(t *testing.T, open func(*testing.T) *cluster) {
 	acknowledged, rest := strings.Repeat("1", 30), strings.Repeat("2", 30)
 	whole := acknowledged + rest
 	lost := acknowledged + "never acknowledged"
@@ -259,7 +318,7 @@ func TestStoppedNode(t *testing.T) {
 	} {
 		for _, when := range []string{"before the other one writes", "before the other one ends it", "after the other one has ended it"} {
 			t.Run(name+" "+when, func(t *testing.T) {
-				c := openCluster(t)
+				c := open(t)
 				a, b := c.nodes[0], c.nodes[1]
 				id := send(t, a, "", acknowledged)
 				stopped, err := a.Upload(t.Context(), "a", id)
@@ -334,8 +393,10 @@ func checkOnlyBlobs(t *testing.T, c *cluster, n int) {
 
 // TestLeaseIsRenewed receives for much longer than a lease: nobody else gets the
 // upload meanwhile, and when the node dies little is lost.
-func TestLeaseIsRenewed(t *testing.T) {
-	c := openCluster(t)
+func TestLeaseIsRenewed(t *testing.T) { clusters(t, testLeaseIsRenewed) }
+
+func testLeaseIsRenewed(t *testing.T, open func(*testing.T) *cluster) {
+	c := open(t)
 	a, b := c.nodes[0], c.nodes[1]
 	id := send(t, a, "", "")
 	u, err := a.Upload(t.Context(), "a", id)
@@ -371,8 +432,10 @@ func TestLeaseIsRenewed(t *testing.T) {
 }
 
 // TestOneOfManyRacersWins puts a tag on a condition from both nodes.
-func TestOneOfManyRacersWins(t *testing.T) {
-	c := openCluster(t)
+func TestOneOfManyRacersWins(t *testing.T) { clusters(t, testOneOfManyRacersWins) }
+
+func testOneOfManyRacersWins(t *testing.T, open func(*testing.T) *cluster) {
+	c := open(t)
 	base := pushArtifact(t, c.nodes[0], "a", "v1", 0).Digest
 	var racers []PutManifest
 	for i := range 16 {
@@ -406,8 +469,10 @@ func TestOneOfManyRacersWins(t *testing.T) {
 
 // TestRepositoryGoesBesidePush deletes a repository on one node while the other
 // pushes to it: what a tag names is there, and so is what its manifest names.
-func TestRepositoryGoesBesidePush(t *testing.T) {
-	c := openCluster(t)
+func TestRepositoryGoesBesidePush(t *testing.T) { clusters(t, testRepositoryGoesBesidePush) }
+
+func testRepositoryGoesBesidePush(t *testing.T, open func(*testing.T) *cluster) {
+	c := open(t)
 	ctx, pusher, deleter := t.Context(), c.nodes[0], c.nodes[1]
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
