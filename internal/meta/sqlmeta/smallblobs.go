@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/orlop/orlop/internal/meta"
 )
@@ -88,11 +89,11 @@ func (tx *Tx) blobIDs(registry int64, blobs []meta.Blob) (map[digest.Digest]int6
 	for i, b := range blobs {
 		digests[i] = b.Digest
 	}
-	args, err := withDigests(digests, registry)
+	in, args, err := withDigests(digests, registry)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := tx.rows(`SELECT id, digest FROM blobs WHERE registry_id = $1 AND digest IN (`+placesOfDigests(2)+`)`, args...)
+	rows, err := tx.rows(`SELECT id, digest FROM blobs WHERE registry_id = $1 AND digest IN (`+in+`)`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -109,33 +110,64 @@ func (tx *Tx) blobIDs(registry int64, blobs []meta.Blob) (map[digest.Digest]int6
 	return ids, explain(rows.Err())
 }
 
-// placesOfDigests has a place for each of MaxBlobs digests, from $first on.
-func placesOfDigests(first int) string {
-	var b strings.Builder
-	places(&b, first, MaxBlobs)
-	return b.String()
+// linkedBlob is a blob that is linked to a repository.
+type linkedBlob struct{ id, size int64 }
+
+// linked returns those of at most MaxBlobs blobs that are linked to a repository.
+func (tx *Tx) linked(registry, repo int64, blobs []ocispec.Descriptor) (map[digest.Digest]linkedBlob, error) {
+	digests := make([]digest.Digest, len(blobs))
+	for i, b := range blobs {
+		digests[i] = b.Digest
+	}
+	in, args, err := withDigests(digests, registry, repo)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.rows(`SELECT b.id, b.size, b.digest FROM blobs b JOIN repository_blobs l ON l.blob_id = b.id AND l.repo_id = $2
+		WHERE b.registry_id = $1 AND b.digest IN (`+in+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := make(map[digest.Digest]linkedBlob, len(blobs))
+	for rows.Next() {
+		var b linkedBlob
+		var packed []byte
+		if err := rows.Scan(&b.id, &b.size, &packed); err != nil {
+			return nil, explain(err)
+		}
+		found[unpackDigest(packed)] = b
+	}
+	return found, explain(rows.Err())
 }
 
-// withDigests adds digests to the arguments of a query with places for MaxBlobs.
-// Places that are not used are NULL, and equal to nothing.
-func withDigests(digests []digest.Digest, args ...any) ([]any, error) {
+// withDigests adds at most MaxBlobs digests to the arguments of a query, and
+// returns the places for them, of which there are 1, 2, 4, … so that there are few
+// queries to be prepared. Those that are not used are NULL, and equal to nothing.
+func withDigests(digests []digest.Digest, args ...any) (string, []any, error) {
 	if len(digests) > MaxBlobs {
-		return nil, fmt.Errorf("%d blobs were asked for at once", len(digests))
+		return "", nil, fmt.Errorf("%d blobs were asked for at once", len(digests))
 	}
+	n := 1
+	for n < len(digests) {
+		n *= 2
+	}
+	var b strings.Builder
+	places(&b, len(args)+1, n)
 	for _, d := range digests {
 		packed, err := packDigest(d)
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
 		args = append(args, packed)
 	}
-	return append(args, make([]any, MaxBlobs-len(digests))...), nil
+	return b.String(), append(args, make([]any, n-len(digests))...), nil
 }
 
 // Blobs is Blob for at most MaxBlobs blobs. Those that Blob would not return
 // are left out; the others come in no order, each once.
 func (db *DB) Blobs(ctx context.Context, registry int64, repo string, digests []digest.Digest) ([]meta.Blob, error) {
-	args, err := withDigests(digests, registry, repo)
+	in, args, err := withDigests(digests, registry, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +176,7 @@ func (db *DB) Blobs(ctx context.Context, registry int64, repo string, digests []
 		JOIN repositories r ON r.registry_id = b.registry_id AND r.name = $2 AND r.locks & 4 = 0
 		JOIN repository_blobs l ON l.repo_id = r.id AND l.blob_id = b.id
 		LEFT JOIN blob_contents c ON c.blob_id = b.id
-		WHERE b.registry_id = $1 AND b.digest IN (`+placesOfDigests(3)+`)`, args...)
+		WHERE b.registry_id = $1 AND b.digest IN (`+in+`)`, args...)
 	if err != nil {
 		return nil, err
 	}
