@@ -36,7 +36,7 @@ type rule struct {
 
 const standard = "std" // matches the standard library
 
-var public = []string{"/", "/ref/...", "/remote/...", "/layout/...", "/memory/...", "/registrytest/...", "/internal/smallblobs"}
+var public = []string{"/", "/ref/...", "/remote/...", "/layout/...", "/memory/...", "/registrytest/...", "/internal/smallblobs", "/internal/workers"}
 
 var serverParts = []string{
 	"/internal/server/...", "/internal/daemon/...", "/internal/config/...", "/internal/tlsauto/...",

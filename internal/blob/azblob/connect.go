@@ -3,10 +3,8 @@ package azblob
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -78,7 +76,7 @@ func (s *Store) connect(o Options) error {
 func checkEndpoint(endpoint string) error {
 	at, err := url.Parse(endpoint)
 	if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" || at.RawQuery != "" {
-		return fmt.Errorf("endpoint %q is not an http or https URL without a query", endpoint)
+		return errors.New("the endpoint is not an http or https URL without a query")
 	}
 	return nil
 }
@@ -109,7 +107,7 @@ func (s *Store) withToken(o Options, token azcore.TokenCredential) (err error) {
 	if err != nil {
 		return err
 	}
-	s.signer = &tokenSigner{account: account}
+	s.signer = &tokenSigner{store: s, account: account}
 	s.container = account.NewContainerClient(o.Container)
 	return nil
 }
@@ -139,48 +137,34 @@ func (o *Options) connectionString(c *Credentials) error {
 	return nil
 }
 
-// Requests are tried for about five seconds before a store is unavailable: who
-// waits for an answer tries again later.
 func (s *Store) clientOptions() *service.ClientOptions {
 	options := new(service.ClientOptions)
-	options.Retry = retry(0)
+	options.Retry = s.retry(0)
 	options.Telemetry.ApplicationID = "orlopd"
-	options.Transport = &http.Client{Transport: s.transport, CheckRedirect: noRedirect}
+	options.Transport = &http.Client{Transport: resender{s.transport}, CheckRedirect: noRedirect}
 	return options
 }
 
-// noRedirect: the service sends none, and requests are signed for one host.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-// newTransport keeps a connection for each of many requests at a time.
-func newTransport() *http.Transport {
-	dialer := net.Dialer{Timeout: 5 * time.Second}
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: 10 * time.Second,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		IdleConnTimeout:     30 * time.Second,
-		MaxIdleConns:        256,
-		MaxIdleConnsPerHost: 256,
-		DisableCompression:  true,
-		WriteBufferSize:     64 << 10,
-		ReadBufferSize:      64 << 10,
-	}
-}
+// defaultAttempts take about five seconds before a store is unavailable: who
+// waits for an answer tries again later.
+const defaultAttempts = 5
 
 // retry is how requests are tried again that take at most so long each; 0 is
 // without limit.
-func retry(timeout time.Duration) policy.RetryOptions {
-	return policy.RetryOptions{MaxRetries: 4, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 3 * time.Second, TryTimeout: timeout}
+func (s *Store) retry(timeout time.Duration) policy.RetryOptions {
+	o := policy.RetryOptions{MaxRetries: int32(s.attempts - 1), RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 3 * time.Second, TryTimeout: timeout}
+	if o.MaxRetries == 0 {
+		o.MaxRetries = -1 // where 0 is the default
+	}
+	return o
 }
 
 // short is the context of a request with a short answer.
-func short(ctx context.Context) context.Context { return sending(ctx, 0) }
+func (s *Store) short(ctx context.Context) context.Context { return s.sending(ctx, 0) }
 
 // sending is the context of a request with n bytes of content, which takes ten
 // seconds and what a slow line needs.
-func sending(ctx context.Context, n int) context.Context {
+func (s *Store) sending(ctx context.Context, n int) context.Context {
 	const slowest = 128 << 10 // bytes a second
-	return policy.WithRetryOptions(ctx, retry(10*time.Second+time.Duration(n)*time.Second/slowest))
+	return policy.WithRetryOptions(ctx, s.retry(10*time.Second+time.Duration(n)*time.Second/slowest))
 }

@@ -30,7 +30,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 // remove deletes a blob, with its snapshots.
 func (s *Store) remove(ctx context.Context, key string) error {
 	snapshots := azure.DeleteSnapshotsOptionTypeInclude
-	_, err := s.blob(key).Delete(short(ctx), &azure.DeleteOptions{DeleteSnapshots: &snapshots})
+	_, err := s.blob(key).Delete(s.short(ctx), &azure.DeleteOptions{DeleteSnapshots: &snapshots})
 	return failure(ctx, err)
 }
 
@@ -45,7 +45,7 @@ func (s *Store) discard(ctx context.Context, key string) error {
 		return err
 	}
 	empty := streaming.NopCloser(strings.NewReader(""))
-	if _, err := s.blob(key).Upload(short(ctx), empty, nil); err != nil {
+	if _, err := s.blob(key).Upload(s.short(ctx), empty, nil); err != nil {
 		return failure(ctx, err)
 	}
 	if err := s.remove(ctx, key); !errors.Is(err, blob.ErrNotFound) {

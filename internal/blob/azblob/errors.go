@@ -23,17 +23,19 @@ var meanings = map[bloberror.Code]error{
 	bloberror.ServerBusy:        blob.ErrUnavailable,
 	bloberror.OperationTimedOut: blob.ErrUnavailable,
 	bloberror.InternalError:     blob.ErrUnavailable,
+	bloberror.CRC64Mismatch:     blob.ErrUnavailable, // content has changed on the way
 }
 
 // hints are what to do about errors that no program can mend.
 var hints = map[bloberror.Code]string{
-	bloberror.ContainerNotFound: "create the container first",
-	bloberror.AuthenticationFailed: "check the key, the signature and its expiry, and the clock; " +
-		"an identity is used if AZURE_STORAGE_KEY and AZURE_STORAGE_CONNECTION_STRING are not set",
-	bloberror.AuthorizationFailure:            "the account's firewall or the signature's rights refuse this node",
+	bloberror.ContainerNotFound:               "create the container first",
+	bloberror.AuthenticationFailed:            checkKey,
+	bloberror.AuthorizationFailure:            checkKey + ", and the account's firewall",
 	bloberror.AuthorizationPermissionMismatch: "give the identity the role Storage Blob Data Contributor, or the signature the rights racwdl",
 	"KeyBasedAuthenticationNotPermitted":      "the account takes no keys: use an identity with the role Storage Blob Data Contributor",
 }
+
+const checkKey = "check the key, or the signature with its rights and expiry, and the clock"
 
 // failure gives an error of the SDK its meaning in the contract, and few words:
 // its own have many lines, and the URL with the signature that lets one in.

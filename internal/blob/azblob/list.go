@@ -22,7 +22,7 @@ func (s *Store) List(ctx context.Context, after string) iter.Seq2[blob.Info, err
 			Include:   container.ListBlobsInclude{Metadata: true, UncommittedBlobs: true},
 		})
 		for pages.More() {
-			page, err := pages.NextPage(short(ctx))
+			page, err := pages.NextPage(s.short(ctx))
 			if err != nil {
 				yield(blob.Info{}, fmt.Errorf("list objects: %w", failure(ctx, err)))
 				return

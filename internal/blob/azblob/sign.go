@@ -57,6 +57,7 @@ func (k keySigner) sign(_ context.Context, v sas.BlobSignatureValues) (sas.Query
 
 // tokenSigner signs with a key that the service lends to an identity.
 type tokenSigner struct {
+	store   *Store
 	account *service.Client
 
 	mu      sync.Mutex // guards what follows, and is held while a key is asked for
@@ -93,7 +94,7 @@ func (t *tokenSigner) delegated(ctx context.Context, until time.Time) (*service.
 		expires = now.Add(keyLife)
 	}
 	start, end := now.Add(-skew).Format(sas.TimeFormat), expires.Format(sas.TimeFormat)
-	key, err := t.account.GetUserDelegationCredential(short(ctx), service.KeyInfo{Start: &start, Expiry: &end}, nil)
+	key, err := t.account.GetUserDelegationCredential(t.store.short(ctx), service.KeyInfo{Start: &start, Expiry: &end}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask for a key to sign with: %w", failure(ctx, err))
 	}

@@ -19,6 +19,7 @@
 package azblob
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,9 @@ type Options struct {
 	Prefix string
 	// Credentials are how the account is reached.
 	Credentials Credentials
+	// Attempts is how often a request is sent before it is given up; 0 is 5,
+	// which takes about five seconds.
+	Attempts int
 }
 
 // Store keeps objects in a container.
@@ -58,6 +62,7 @@ type Store struct {
 	signer    signer // nil: the credentials cannot sign
 	public    string // URL of the container as clients reach it
 	transport *http.Transport
+	attempts  int
 	buffers   buffers
 }
 
@@ -68,8 +73,8 @@ var (
 )
 
 // Open makes a store. It sends no request; see Ping.
-func Open(o Options) (*Store, error) {
-	s := &Store{name: o.Container, prefix: strings.TrimPrefix(o.Prefix, "/")}
+func Open(_ context.Context, o Options) (*Store, error) {
+	s := &Store{name: o.Container, prefix: strings.TrimPrefix(o.Prefix, "/"), attempts: cmp.Or(o.Attempts, defaultAttempts)}
 	if s.prefix != "" && !strings.HasSuffix(s.prefix, "/") {
 		s.prefix += "/"
 	}
@@ -93,7 +98,7 @@ func (s *Store) Close() error {
 func (s *Store) Ping(ctx context.Context) error {
 	one := int32(1)
 	pages := s.container.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &s.prefix, MaxResults: &one})
-	if _, err := pages.NextPage(short(ctx)); err != nil {
+	if _, err := pages.NextPage(s.short(ctx)); err != nil {
 		return fmt.Errorf("container %s: %w", s.name, failure(ctx, err))
 	}
 	return nil

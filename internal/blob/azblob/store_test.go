@@ -25,7 +25,7 @@ func options(c aztest.Container) azblob.Options {
 
 func open(t testing.TB, o azblob.Options) *azblob.Store {
 	t.Helper()
-	s, err := azblob.Open(o)
+	s, err := azblob.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (s *Store) staged(ctx context.Context, key string, state []byte) (blockList
 // uncommitted is the sizes of the blocks of a blob that no Commit has named, by
 // their ids. ErrNotFound if there is no blob of that name, committed or not.
 func (s *Store) uncommitted(ctx context.Context, key string) (map[string]int64, error) {
-	list, err := s.blob(key).GetBlockList(short(ctx), blockblob.BlockListTypeUncommitted, nil)
+	list, err := s.blob(key).GetBlockList(s.short(ctx), blockblob.BlockListTypeUncommitted, nil)
 	if err != nil {
 		return nil, failure(ctx, err)
 	}
@@ -174,7 +174,6 @@ func (w *writer) stage() error {
 	w.sending.Go(func() {
 		defer func() { <-w.slots }()
 		err := w.send(id, block)
-		w.store.buffers.put(block, err == nil)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.failed == nil {
@@ -190,10 +189,13 @@ func (w *writer) failure() error {
 	return w.failed
 }
 
+// send stages a block and gives its buffer back.
 func (w *writer) send(id string, block []byte) error {
+	c := &content{bytes: block}
 	body := streaming.NopCloser(bytes.NewReader(block))
-	_, err := w.blob.StageBlock(sending(w.ctx, len(block)), id, body,
+	_, err := w.blob.StageBlock(c.with(w.store.sending(w.ctx, len(block))), id, body,
 		&blockblob.StageBlockOptions{TransactionalValidation: checksum(block)})
+	w.store.buffers.put(block, err == nil && c.free())
 	return failure(w.ctx, err)
 }
 
@@ -248,18 +250,19 @@ func (w *writer) commit() error {
 	if err := w.settle(); err != nil {
 		return err
 	}
-	_, err := w.blob.CommitBlockList(short(w.ctx), w.blocks.ids(),
+	_, err := w.blob.CommitBlockList(w.store.short(w.ctx), w.blocks.ids(),
 		&blockblob.CommitBlockListOptions{AccessConditions: absent(), Metadata: w.mark()})
 	return failure(w.ctx, err)
 }
 
 // upload stores an object of one block in one request.
 func (w *writer) upload() error {
+	c := &content{bytes: w.buf}
 	body := streaming.NopCloser(bytes.NewReader(w.buf))
-	_, err := w.blob.Upload(sending(w.ctx, len(w.buf)), body, &blockblob.UploadOptions{
+	_, err := w.blob.Upload(c.with(w.store.sending(w.ctx, len(w.buf))), body, &blockblob.UploadOptions{
 		AccessConditions: absent(), Metadata: w.mark(), TransactionalValidation: checksum(w.buf),
 	})
-	w.store.buffers.put(w.buf, err == nil)
+	w.store.buffers.put(w.buf, err == nil && c.free())
 	w.buf = nil
 	return failure(w.ctx, err)
 }
@@ -281,7 +284,7 @@ func (w *writer) mark() map[string]*string {
 
 // committed tells whether this writer has committed the blob.
 func (w *writer) committed() bool {
-	properties, err := w.blob.GetProperties(short(w.ctx), nil)
+	properties, err := w.blob.GetProperties(w.store.short(w.ctx), nil)
 	return err == nil && marked(properties.Metadata) == *w.mark()[writerMark]
 }
 
