@@ -55,7 +55,7 @@ var rules = []rule{
 	{
 		why:      "who installs the client gets no server",
 		packages: []string{"/cmd/orlop", "/internal/cli/...", "/internal/admin/...", "/internal/files/...", "/internal/credential/...", "/internal/registries/...", "/internal/state/...", "/internal/cache/...", "/internal/filelock"},
-		deny:     append([]string{"modernc.org/...", "database/sql/...", "github.com/pressly/goose/...", "github.com/go-jose/...", "github.com/aws/..."}, serverParts...),
+		deny:     append([]string{"modernc.org/...", "database/sql/...", "github.com/pressly/goose/...", "github.com/go-jose/...", "github.com/aws/...", "github.com/Azure/...", "github.com/jackc/..."}, serverParts...),
 		allow:    []string{"database/sql/driver"}, // interfaces alone, which types of the functions of templates implement
 		indirect: true,
 	},
