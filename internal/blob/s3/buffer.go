@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // chunkSize is the unit in which memory is lent, in bytes: small enough that a
@@ -13,6 +14,7 @@ const chunkSize = 256 << 10
 // chunks lends memory. The zero value is ready for use, concurrently.
 type chunks struct {
 	pool sync.Pool // of *[chunkSize]byte
+	lent atomic.Int64
 }
 
 // buffer holds the content of a part, in memory that is lent.
@@ -34,6 +36,7 @@ func (b *buffer) Write(p []byte) (int, error) {
 			if !ok {
 				chunk = new([chunkSize]byte)
 			}
+			b.from.lent.Add(1)
 			b.held = append(b.held, chunk)
 		}
 		k := copy(b.held[len(b.held)-1][at:], p)
@@ -48,6 +51,7 @@ func (b *buffer) release() {
 	for _, chunk := range b.held {
 		b.from.pool.Put(chunk)
 	}
+	b.from.lent.Add(-int64(len(b.held)))
 	b.held, b.bytes = nil, 0
 }
 

@@ -13,16 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 )
 
 const (
-	defaultAttempts = 4
-	maxBackoff      = 3 * time.Second
-	dialTimeout     = 10 * time.Second
-	// stall is how long a connection may go without a byte in either direction
-	// while something is waited for. There is no other deadline.
-	stall    = 60 * time.Second
-	idleConn = 30 * time.Second
+	dialTimeout = 10 * time.Second
+	idleConn    = 30 * time.Second // that is kept for the next request
 )
 
 // connect makes the client, and the one that signs URLs for others.
@@ -37,7 +33,7 @@ func connect(ctx context.Context, o Options) (*s3.Client, *s3.PresignClient, fun
 		}
 		cfg.Region = "us-east-1" // what stores without regions expect
 	}
-	transport := newTransport()
+	transport := newTransport(o.Stall)
 	cfg.HTTPClient = &http.Client{Transport: transport, CheckRedirect: noRedirect}
 	client := s3.NewFromConfig(cfg, o.apply(o.Endpoint))
 	public := client
@@ -48,14 +44,11 @@ func connect(ctx context.Context, o Options) (*s3.Client, *s3.PresignClient, fun
 }
 
 func settings(o Options) []func(*config.LoadOptions) error {
-	attempts := o.Attempts
-	if attempts == 0 {
-		attempts = defaultAttempts
-	}
 	set := []func(*config.LoadOptions) error{
 		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = attempts, maxBackoff })
+			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = o.Attempts, o.Backoff })
 		}),
+		config.WithLogger(logging.Nop{}), // an error says it all
 		// Checksums are ours: those of the SDK come in a form that many stores
 		// do not know. What is read is checked by blob.Reader.
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -74,8 +67,8 @@ func (o Options) apply(endpoint string) func(*s3.Options) {
 	return func(c *s3.Options) {
 		if endpoint != "" {
 			c.BaseEndpoint = &endpoint
-			c.UsePathStyle = !o.VirtualHost
 		}
+		c.UsePathStyle = o.PathStyle
 		// The checksum protects the content, so that it need not be hashed once
 		// more for the signature.
 		c.APIOptions = append(c.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
@@ -85,7 +78,7 @@ func (o Options) apply(endpoint string) func(*s3.Options) {
 // noRedirect leaves redirects to the SDK, whose requests are signed for one host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func newTransport() *http.Transport {
+func newTransport(stall time.Duration) *http.Transport {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
@@ -94,7 +87,7 @@ func newTransport() *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return &conn{c}, nil
+			return &conn{c, stall}, nil
 		},
 		TLSHandshakeTimeout:   dialTimeout,
 		ExpectContinueTimeout: time.Second,
@@ -109,17 +102,20 @@ func newTransport() *http.Transport {
 
 // conn fails when nothing has moved for the time of a stall. A write puts off
 // the deadline of the read that waits for the answer, too.
-type conn struct{ net.Conn }
+type conn struct {
+	net.Conn
+	stall time.Duration
+}
 
 func (c *conn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(stall)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
 func (c *conn) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(stall)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)

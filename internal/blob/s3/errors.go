@@ -21,12 +21,10 @@ func failure(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	switch meaning := meaningOf(err); meaning {
-	case nil:
-		return err
-	default:
+	if meaning := meaningOf(err); meaning != nil {
 		return fmt.Errorf("%w: %w", meaning, err)
 	}
+	return err
 }
 
 func meaningOf(err error) error {
@@ -52,14 +50,17 @@ func isFull(err error) bool {
 
 // isUnavailable tells that the same request may succeed later.
 func isUnavailable(err error) bool {
-	if code := status(err); code > 0 {
-		return code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout ||
-			isCode(err, "SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException",
-				"ConditionalRequestConflict", "OperationAborted")
-	}
+	code := status(err)
+	return code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || isBroken(err) ||
+		isCode(err, "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeTooSkewed", "Throttling",
+			"ThrottlingException", "ConditionalRequestConflict", "OperationAborted")
+}
+
+// isBroken tells that there was no answer, or not all of it.
+func isBroken(err error) bool {
 	var send *smithyhttp.RequestSendError
 	var network net.Error
-	var spent ratelimit.QuotaExceededError
+	var spent ratelimit.QuotaExceededError // of retries
 	return errors.As(err, &send) || errors.As(err, &network) || errors.As(err, &spent) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }

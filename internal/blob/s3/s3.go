@@ -19,10 +19,12 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -42,9 +44,9 @@ type Options struct {
 	// Region is the region of the bucket; "" is that of the environment or the
 	// profile, and us-east-1 where there is none and an endpoint is given.
 	Region string
-	// VirtualHost puts the bucket into the host name, which is how Amazon has
-	// it. It is always so without an Endpoint.
-	VirtualHost bool
+	// PathStyle puts the bucket into the path, which is how most other stores
+	// have it; false puts it into the name of the host.
+	PathStyle bool
 	// Checksum is what the store checks content by; "" is CRC32C.
 	Checksum Checksum
 	// Unconditional leaves out the demand that there is no object yet, for
@@ -55,6 +57,18 @@ type Options struct {
 	KeyID, Secret string
 	// Attempts is how often a request is sent before it is given up; 0 is 4.
 	Attempts int
+	// Backoff is the longest wait between two attempts; 0 is 3 s.
+	Backoff time.Duration
+	// Stall is how long a connection may go without a byte in either direction
+	// while something is waited for; 0 is 1 minute. There is no other deadline.
+	Stall time.Duration
+}
+
+func (o *Options) setDefaults() {
+	o.Checksum = cmp.Or(o.Checksum, CRC32C)
+	o.Attempts = cmp.Or(o.Attempts, 4)
+	o.Backoff = cmp.Or(o.Backoff, 3*time.Second)
+	o.Stall = cmp.Or(o.Stall, time.Minute)
 }
 
 // Store keeps objects in a bucket.
@@ -74,6 +88,7 @@ type Store struct {
 var (
 	_ blob.Store      = (*Store)(nil)
 	_ blob.PartOpener = (*Store)(nil)
+	_ blob.Signer     = (*Store)(nil)
 )
 
 // maxAhead bounds the parts of all writers that are on their way while the next
@@ -85,9 +100,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Bucket == "" {
 		return nil, errors.New("open S3 store: no bucket")
 	}
-	if o.Checksum == "" {
-		o.Checksum = CRC32C
-	}
+	o.setDefaults()
 	if o.Checksum.header() == "" {
 		return nil, fmt.Errorf("open S3 store: unknown checksum %q", o.Checksum)
 	}

@@ -14,6 +14,7 @@ func TestMain(m *testing.M) { os.Exit(s3test.Run(m)) }
 
 func open(t testing.TB, o s3.Options) *s3.Store {
 	t.Helper()
+	o.PathStyle = true
 	o.Region, o.KeyID, o.Secret = s3test.Region, s3test.KeyID, s3test.Secret
 	s, err := s3.Open(t.Context(), o)
 	if err != nil {
