@@ -92,7 +92,8 @@ type Info struct {
 type Forker interface {
 	// Fork begins the object to with the first offset bytes of from, as Append
 	// would go on with from, and nothing that a writer of from does changes it.
-	// from is left as it is or made final.
+	// from is left as it is or made final; it may be final already. Nothing is
+	// durable of to before its first Sync.
 	Fork(ctx context.Context, from, to string, offset int64, state []byte) (Writer, error)
 }
 

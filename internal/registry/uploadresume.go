@@ -61,10 +61,12 @@ func (u *upload) resume(ctx context.Context, id string) error {
 		u.small = row.State[1:]
 		return nil
 	}
-	if err := u.reopen(ctx, abandoned); err != nil {
-		return errors.Join(err, u.letGo(context.WithoutCancel(ctx)))
+	ctx = context.WithoutCancel(ctx) // what arrives of a body that is cut is kept
+	err = u.reopen(ctx, abandoned)
+	if err != nil && !abandoned { // else the next one is to know that it was
+		err = errors.Join(err, u.letGo(ctx))
 	}
-	return nil
+	return err
 }
 
 // reopen opens the object of an upload at the offset that its row states. An
@@ -100,11 +102,11 @@ func (u *upload) fork(ctx context.Context, store blob.Forker, digester, state []
 	if err := u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.ForkObject(u.r.id, row.Key, row.Expires) }); err != nil {
 		return err
 	}
-	if u.w, err = store.Fork(ctx, u.row.Key, row.Key, u.row.Offset, state); err != nil {
-		return err
+	if u.w, err = store.Fork(ctx, u.row.Key, row.Key, u.row.Offset, state); err == nil {
+		state, err = u.w.Sync()
 	}
-	if state, err = u.w.Sync(); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, u.r.blobs.Delete(ctx, row.Key))
 	}
 	row.State, row.Taken = objectState(digester, state), u.r.lease()
 	if err := u.r.db.Update(ctx, func(tx *sqlmeta.Tx) error { return tx.PutForked(u.r.id, row, u.row.Key) }); err != nil {

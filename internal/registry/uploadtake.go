@@ -19,6 +19,8 @@ import (
 const (
 	uploadLease = 10 * time.Second
 	renewEvery  = 3 * time.Second
+	// forkRate is how many bytes a second an object can be copied with at least.
+	forkRate = 16 << 20
 )
 
 // lease is until when a request has an upload that it takes now; zero where no
@@ -40,7 +42,11 @@ func (u *upload) take(ctx context.Context) (abandoned bool, err error) {
 		return false, errUploadBusy
 	}
 	abandoned = !u.row.Taken.IsZero()
-	return abandoned, u.setTaken(ctx, u.r.lease())
+	until := u.r.lease()
+	if abandoned {
+		until = until.Add(time.Duration(u.row.Offset/forkRate) * time.Second)
+	}
+	return abandoned, u.setTaken(ctx, until)
 }
 
 // letGo lets other requests have the upload at once.

@@ -22,6 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		{"Uncommitted", testUncommitted},
 		{"Append", testAppend},
 		{"AppendCuts", testAppendCuts},
+		{"Fork", testFork},
 		{"CreateTwice", testCreateTwice},
 		{"CommitTwice", testCommitTwice},
 		{"Closed", testClosed},

@@ -96,7 +96,7 @@ func (s *Store) Fork(ctx context.Context, from, to string, offset int64, _ []byt
 	defer s.mu.Unlock()
 	old := s.objects[from]
 	switch {
-	case old == nil || old.committed:
+	case old == nil:
 		return nil, blob.ErrNotFound
 	case s.objects[to] != nil:
 		return nil, blob.ErrExists
