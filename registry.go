@@ -91,6 +91,24 @@ type DigestPusher interface {
 	) (Descriptor, error)
 }
 
+// TagCondition is what a tag must name before a push moves it.
+type TagCondition struct {
+	Match  digest.Digest // the tag must name this manifest; "" if that does not matter
+	Absent bool          // nothing may have the tag
+}
+
+// ConditionalPusher is a Writer that can make a tag name a manifest only if the
+// tag has not been moved by somebody else. Of several that demand the same, one
+// gets its way.
+type ConditionalPusher interface {
+	// PushManifestIf is PushManifestDigest under one tag, if the condition holds at
+	// that moment, otherwise ErrPreconditionFailed, and nothing is changed. exact is
+	// false if the implementation cannot promise that the condition was looked at.
+	PushManifestIf(
+		ctx context.Context, repo, mediaType string, dgst digest.Digest, raw []byte, tag string, c TagCondition,
+	) (exact bool, err error)
+}
+
 // MountPusher is a Writer that can begin the push of a blob with an attempt to
 // mount it, in the one request that opens the upload, as a registry over HTTP
 // can. Copy uses it where the Writer has it, and takes it for a sign that a

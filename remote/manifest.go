@@ -135,35 +135,50 @@ func (r *Registry) PushManifest(ctx context.Context, repo, mediaType string, raw
 func (r *Registry) PushManifestDigest(
 	ctx context.Context, repo, mediaType string, dgst digest.Digest, raw []byte, tags ...string,
 ) (orlop.Descriptor, error) {
-	errs := []error{orlop.ValidateRepository(repo), orlop.ValidateDigest(dgst)}
 	for _, tag := range tags {
-		errs = append(errs, orlop.ValidateTag(tag))
-	}
-	if err := check(errs...); err != nil {
-		return orlop.Descriptor{}, err
-	}
-	if dgst.Algorithm().FromBytes(raw) != dgst {
-		return orlop.Descriptor{}, orlop.ErrDigestInvalid
-	}
-	info, err := orlop.ParseManifest(mediaType, raw)
-	if err != nil {
-		if mediaType == "" || orlop.IsManifest(mediaType) || len(raw) > orlop.MaxManifestSize {
+		if err := orlop.ValidateTag(tag); err != nil {
 			return orlop.Descriptor{}, err
 		}
-		info = orlop.ManifestInfo{MediaType: mediaType}
 	}
-	desc := orlop.Descriptor{
-		MediaType: info.MediaType, Digest: dgst, Size: int64(len(raw)),
-		ArtifactType: info.ArtifactType, Annotations: info.Annotations,
+	desc, info, err := describeManifest(repo, mediaType, dgst, raw)
+	if err != nil {
+		return orlop.Descriptor{}, err
 	}
 	indexed, err := r.putTags(ctx, repo, desc, raw, tags)
 	if err != nil {
 		return orlop.Descriptor{}, err
 	}
-	if info.Subject == nil || indexed && r.o.ReferrersTag != TagAlways {
-		return desc, nil
+	return desc, r.addToSubject(ctx, repo, info, desc, indexed)
+}
+
+// describeManifest checks a manifest that is to be pushed.
+func describeManifest(repo, mediaType string, dgst digest.Digest, raw []byte) (orlop.Descriptor, orlop.ManifestInfo, error) {
+	if err := check(orlop.ValidateRepository(repo), orlop.ValidateDigest(dgst)); err != nil {
+		return orlop.Descriptor{}, orlop.ManifestInfo{}, err
 	}
-	return desc, r.addReferrer(ctx, repo, info.Subject.Digest, desc)
+	if dgst.Algorithm().FromBytes(raw) != dgst {
+		return orlop.Descriptor{}, orlop.ManifestInfo{}, orlop.ErrDigestInvalid
+	}
+	info, err := orlop.ParseManifest(mediaType, raw)
+	if err != nil {
+		if mediaType == "" || orlop.IsManifest(mediaType) || len(raw) > orlop.MaxManifestSize {
+			return orlop.Descriptor{}, orlop.ManifestInfo{}, err
+		}
+		info = orlop.ManifestInfo{MediaType: mediaType}
+	}
+	return orlop.Descriptor{
+		MediaType: info.MediaType, Digest: dgst, Size: int64(len(raw)),
+		ArtifactType: info.ArtifactType, Annotations: info.Annotations,
+	}, info, nil
+}
+
+// addToSubject puts a manifest that was pushed into the fallback tag of its
+// subject, if it has one and the registry has not put it into its own list.
+func (r *Registry) addToSubject(ctx context.Context, repo string, info orlop.ManifestInfo, desc orlop.Descriptor, indexed bool) error {
+	if info.Subject == nil || indexed && r.o.ReferrersTag != TagAlways {
+		return nil
+	}
+	return r.addReferrer(ctx, repo, info.Subject.Digest, desc)
 }
 
 // putTags stores a manifest under its tags, or under its digest if it has none

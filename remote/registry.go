@@ -26,6 +26,7 @@ type Registry struct {
 	noBareMount  atomic.Bool  // the registry takes no mount without a repository to mount from
 	together     atomic.Bool  // the registry says that small blobs can be moved together
 	apart        atomic.Bool  // and does not keep it
+	heeds        atomic.Bool  // the registry says that it heeds conditions on tags
 	pushes       *queue       // of small blobs
 	reads        *queue
 	uploads      sync.Map   // of uploadKey: those that Options.Uploads remembers for this process

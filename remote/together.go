@@ -20,11 +20,21 @@ const (
 	maxPushTogether = 32 << 10
 )
 
-// learn takes from an answer whether the registry moves small blobs together.
+// learn takes from an answer whether the registry moves small blobs together, and
+// whether it heeds conditions.
 func (r *Registry) learn(resp *http.Response) {
-	if !r.together.Load() && auth.SameOrigin(resp.Request.URL, r.origin) &&
-		smallblobs.Offered(resp.Header.Values(smallblobs.Header)) {
+	if r.together.Load() && r.heeds.Load() || !auth.SameOrigin(resp.Request.URL, r.origin) {
+		return
+	}
+	offered := resp.Header.Values(smallblobs.Header)
+	if len(offered) == 0 {
+		return
+	}
+	if smallblobs.Offered(offered) {
 		r.together.Store(true)
+	}
+	if smallblobs.Names(offered, smallblobs.Conditions) {
+		r.heeds.Store(true)
 	}
 }
 
@@ -33,7 +43,11 @@ func (r *Registry) movesTogether() bool { return r.together.Load() && !r.apart.L
 
 // pushBatch pushes the blobs of a batch.
 func (r *Registry) pushBatch(b *batch) {
-	var body []byte
+	size := 0
+	for _, w := range b.blobs {
+		size += len(smallblobs.AppendHead(nil, w.desc.Digest, len(w.raw))) + len(w.raw)
+	}
+	body := make([]byte, 0, size)
 	for _, w := range b.blobs {
 		body = append(smallblobs.AppendHead(body, w.desc.Digest, len(w.raw)), w.raw...)
 	}

@@ -17,6 +17,7 @@ const (
 	exitUnauthorized = 4   // not signed in, or a wrong user name or password
 	exitDenied       = 5   // signed in, but not allowed
 	exitNotFound     = 6   // no such registry content
+	exitCondition    = 7   // the tag is not where --if-match or --if-none-match want it
 	exitInterrupted  = 130 // ended by SIGINT or SIGTERM
 )
 
@@ -36,6 +37,8 @@ func exitCode(err error) int {
 		return exitUnauthorized
 	case isNotFound(err):
 		return exitNotFound
+	case errors.Is(err, orlop.ErrPreconditionFailed):
+		return exitCondition
 	}
 	return exitFailed
 }

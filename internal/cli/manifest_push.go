@@ -22,6 +22,7 @@ type manifestPushOptions struct {
 	targetOptions
 	distributionOptions
 	descriptorOptions
+	conditionOptions
 	mediaType   string
 	concurrency int // accepted for ORAS: tags are set together
 
@@ -60,7 +61,7 @@ Push to the OCI image layout directory layout-dir:
 			return runManifestPush(cmd.Context(), env, &opts)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.distributionOptions, &opts.descriptorOptions)
+	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.distributionOptions, &opts.descriptorOptions, &opts.conditionOptions)
 	fs := cmd.Flags()
 	fs.StringVar(&opts.mediaType, "media-type", "", "media type of the manifest (default what it says itself)")
 	fs.IntVar(&opts.concurrency, "concurrency", 5, "no effect: the tags are set together")
@@ -76,7 +77,7 @@ func runManifestPush(ctx context.Context, env *Env, opts *manifestPushOptions) e
 	if err != nil {
 		return err
 	}
-	if err := setDigest(&m, t.reference); err != nil {
+	if err := cmp.Or(setDigest(&m, t.reference), opts.fits(t, t.tags)); err != nil {
 		return err
 	}
 	out := output.NewPrinter(env.Stdout)
@@ -85,7 +86,12 @@ func runManifestPush(ctx context.Context, env *Env, opts *manifestPushOptions) e
 		lines.Lines = out
 	}
 	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
-	if err := pushManifest(ctx, t, m, output.NewProgress(lines)); err != nil {
+	if opts.given() {
+		err = opts.putTags(ctx, env, t, m, t.tags)
+	} else {
+		err = pushManifest(ctx, t, m, output.NewProgress(lines))
+	}
+	if err != nil {
 		return t.about(err)
 	}
 	if opts.descriptor {

@@ -23,6 +23,7 @@ type pushOptions struct {
 	packOptions
 	concurrencyOptions
 	mountOptions
+	conditionOptions
 	force bool
 
 	target string
@@ -54,6 +55,9 @@ Push with a configuration of a media type:
 Push with an annotation, and print the digest alone:
   orlop push -a key=value localhost:5000/hello:v1 hi.txt --format go-template='{{.digest}}'
 
+Push under a tag that nothing must have yet:
+  orlop push --if-none-match localhost:5000/hello:v1.0.1 hi.txt
+
 Push a directory so that the same files give the same digest everywhere:
   orlop push --reproducible --compression zstd localhost:5000/site:v1 public
 
@@ -70,7 +74,7 @@ Push to an OCI image layout, a directory or a new tar file:
 		},
 	}
 	useGroups(cmd, &opts.commonOptions, &opts.ttyOptions, &opts.formatOptions, &opts.targetOptions,
-		&opts.packOptions, &imageOptions{pack: &opts.packOptions}, &opts.concurrencyOptions, &opts.mountOptions)
+		&opts.packOptions, &imageOptions{pack: &opts.packOptions}, &opts.concurrencyOptions, &opts.mountOptions, &opts.conditionOptions)
 	cmd.Flags().BoolVar(&opts.force, "force", false, "send manifests even if the destination has them")
 	return cmd
 }
@@ -102,6 +106,9 @@ func runPush(ctx context.Context, env *Env, opts *pushOptions) (err error) {
 			err = closeErr
 		}
 	}()
+	if err := opts.fits(t, t.tags); err != nil {
+		return err
+	}
 	m, err := opts.send(ctx, env, t)
 	if err != nil {
 		return err
@@ -120,10 +127,18 @@ func (o *pushOptions) send(ctx context.Context, env *Env, t *target) (orlop.Mani
 	}
 	p := progress(env, &o.commonOptions, &o.ttyOptions, o.parsed, output.NewPrinter(env.Stdout),
 		"Preparing", "Uploading", "Uploaded", "Exists", "Mounted", "Skipped")
-	m, err := push(ctx, env, &o.packOptions, &o.concurrencyOptions, t, p, orlop.CopyOptions{
-		Tags: t.tags, Force: o.force, MountFrom: mountFrom,
-	})
+	copyOptions := orlop.CopyOptions{Tags: t.tags, Force: o.force, MountFrom: mountFrom}
+	if o.given() {
+		copyOptions.Tags = nil // is set last, by itself
+		if err := o.check(ctx, t, t.tags[0]); err != nil {
+			return orlop.Manifest{}, t.about(err)
+		}
+	}
+	m, err := push(ctx, env, &o.packOptions, &o.concurrencyOptions, t, p, copyOptions)
 	p.Close()
+	if err == nil && o.given() {
+		err = o.put(ctx, env, t, m, t.tags[0])
+	}
 	if err == nil {
 		err = t.commit(ctx)
 	}

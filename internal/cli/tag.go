@@ -15,6 +15,7 @@ type tagOptions struct {
 	commonOptions
 	targetOptions
 	formatOptions
+	conditionOptions
 	concurrency int
 	remove      bool
 
@@ -30,6 +31,9 @@ func newTagCommand(env *Env) *cobra.Command {
 		Example: examples(env, `
 Give the manifest v1.0.1 the tags v1.0.2 and latest:
   orlop tag localhost:5000/hello:v1.0.1 v1.0.2 latest
+
+Move the tag latest, unless somebody else has moved it meanwhile:
+  orlop tag localhost:5000/hello:v1.0.2 latest --if-match $(orlop resolve localhost:5000/hello:latest)
 
 Remove the tag latest, and leave its manifest (as untag does):
   orlop tag --remove localhost:5000/hello latest
@@ -48,7 +52,7 @@ Tag a manifest in the OCI image layout directory layout-dir:
 			return runTag(cmd.Context(), env, &opts)
 		},
 	}
-	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.formatOptions)
+	useGroups(cmd, &opts.commonOptions, &opts.targetOptions, &opts.formatOptions, &opts.conditionOptions)
 	cmd.Flags().IntVar(&opts.concurrency, "concurrency", 5, "tags to remove at once; new ones are set together")
 	cmd.Flags().BoolVar(&opts.remove, "remove", false, "remove the tags, as untag does")
 	return cmd
@@ -59,7 +63,7 @@ func runTag(ctx context.Context, env *Env, opts *tagOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(t.needReference(), t.validateTags(opts.tags)); err != nil {
+	if err := cmp.Or(t.needReference(), t.validateTags(opts.tags), opts.fits(t, opts.tags)); err != nil {
 		return err
 	}
 	ctx = auth.WithScopes(ctx, t.host(), auth.Scope(t.repo, "pull", "push"))
@@ -69,7 +73,7 @@ func runTag(ctx context.Context, env *Env, opts *tagOptions) error {
 	}
 	out := opts.text(env)
 	out.Line("Tagging [%s] %s", t.kind, t.digested(m.Descriptor.Digest))
-	if err := t.put(ctx, m, opts.tags...); err != nil {
+	if err := opts.putTags(ctx, env, t, m, opts.tags); err != nil {
 		return t.about(err)
 	}
 	for _, tag := range opts.tags {

@@ -41,7 +41,7 @@ const (
 var (
 	valueBytes       = []string{"bytes"}
 	valueOctetStream = []string{mediaTypeOctetStream}
-	valueExtensions  = []string{smallblobs.Name}
+	valueExtensions  = []string{smallblobs.Name + ", " + smallblobs.Conditions}
 )
 
 // setContentHeaders sets the headers that describe stored content: type,

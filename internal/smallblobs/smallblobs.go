@@ -32,6 +32,10 @@ const (
 	Name   = "blobs"
 )
 
+// Conditions is the name in the same list by which a registry tells that it heeds
+// If-Match and If-None-Match where a manifest is put under a tag.
+const Conditions = "conditions"
+
 // The bounds of one request, for lists and frames alike.
 const (
 	MaxBlobs = 512      // how many
@@ -58,10 +62,13 @@ var (
 )
 
 // Offered tells whether the values of Header name the extension.
-func Offered(values []string) bool {
+func Offered(values []string) bool { return Names(values, Name) }
+
+// Names tells whether the values of Header have a name.
+func Names(values []string, wanted string) bool {
 	for _, v := range values {
 		for name := range strings.SplitSeq(v, ",") {
-			if strings.TrimSpace(name) == Name {
+			if strings.TrimSpace(name) == wanted {
 				return true
 			}
 		}
