@@ -8,7 +8,8 @@ import (
 	"slices"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sync/errgroup"
+
+	"github.com/orlop/orlop/internal/workers"
 )
 
 // node is a blob or manifest that is copied once, however often it is referred
@@ -174,22 +175,11 @@ func (c *copier) width(depth int) int {
 func (c *copier) each(
 	ctx context.Context, limit int, descs iter.Seq[Descriptor], f func(context.Context, Descriptor) error,
 ) error {
-	var g errgroup.Group
-	g.SetLimit(limit)
-	for desc := range descs {
-		if ctx.Err() != nil {
-			break
+	return workers.Each(ctx, limit, descs, func(ctx context.Context, desc Descriptor) error {
+		err := f(ctx, desc)
+		if err != nil {
+			c.cancel(err)
 		}
-		g.Go(func() error {
-			err := f(ctx, desc)
-			if err != nil {
-				c.cancel(err)
-			}
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
 		return err
-	}
-	return ctx.Err()
+	})
 }

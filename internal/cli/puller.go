@@ -8,11 +8,10 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/cli/output"
 	"github.com/orlop/orlop/internal/files"
+	"github.com/orlop/orlop/internal/workers"
 )
 
 // puller writes the files of an artifact to disk.
@@ -28,33 +27,17 @@ type puller struct {
 // fetch writes the files, several at once.
 func (p *puller) fetch(ctx context.Context, groups []group, concurrency int) error {
 	running := newInFlight(concurrency)
-	g, fetching := errgroup.WithContext(ctx)
-	idle := make(chan group) // to a goroutine that has nothing to do: its stack has grown already
-	for _, files := range groups {
-		if running.start(fetching, files[0].desc.Size) != nil {
-			break
-		}
-		select {
-		case idle <- files:
-			continue
-		default:
-		}
-		g.Go(func() error {
-			for more := true; more; files, more = <-idle {
-				err := p.fetchGroup(fetching, files)
-				running.end(files[0].desc.Size)
-				if err != nil {
-					return err
-				}
+	startable := func(yield func(group) bool) {
+		for _, files := range groups {
+			if running.start(ctx, files[0].desc.Size) != nil || !yield(files) {
+				return
 			}
-			return nil
-		})
+		}
 	}
-	close(idle)
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
+	return workers.Each(ctx, len(groups)+1, startable, func(ctx context.Context, files group) error {
+		defer running.end(files[0].desc.Size)
+		return p.fetchGroup(ctx, files)
+	})
 }
 
 // fetchGroup writes the files of one digest: the first from the registry, the

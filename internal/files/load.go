@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/orlop/orlop"
+	"github.com/orlop/orlop/internal/workers"
 )
 
 // titles names the files and refuses names that nobody could pull again.
@@ -53,25 +53,20 @@ func (s *Source) annotations(a Arg, title string) map[string]string {
 
 func (s *Source) load(ctx context.Context, args []Arg, titles []string) error {
 	s.layers = make([]orlop.Descriptor, len(args))
-	g, loading := errgroup.WithContext(ctx)
-	g.SetLimit(s.concurrency())
-	for i, a := range args {
-		if loading.Err() != nil {
-			break
+	announced := func(yield func(int) bool) {
+		for i := range args {
+			if s.options.OnFile != nil {
+				s.options.OnFile(titles[i])
+			}
+			if !yield(i) {
+				return
+			}
 		}
-		if s.options.OnFile != nil {
-			s.options.OnFile(titles[i])
-		}
-		g.Go(func() error {
-			desc, err := s.loadOne(loading, a, titles[i])
-			s.layers[i] = desc
-			return err
-		})
 	}
-	if err := g.Wait(); err != nil {
+	return workers.Each(ctx, s.concurrency(), announced, func(ctx context.Context, i int) (err error) {
+		s.layers[i], err = s.loadOne(ctx, args[i], titles[i])
 		return err
-	}
-	return ctx.Err()
+	})
 }
 
 func (s *Source) concurrency() int {
@@ -112,6 +107,9 @@ func (s *Source) loadContent(ctx context.Context, a Arg, title string) (blob, er
 	}
 	read, end := s.onRead(title, info.Size())
 	defer end()
+	if info.Mode().IsRegular() && info.Size() <= maxAhead {
+		return s.loadSmall(a, info, read)
+	}
 	f, dgst, err := hashFile(ctx, a.Path, info, read)
 	if err != nil {
 		return blob{}, err

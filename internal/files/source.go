@@ -74,6 +74,7 @@ type Source struct {
 	blobs    map[digest.Digest]blob
 	manifest orlop.Manifest
 	contents []content // to be closed
+	kept     int64     // bytes of small files in memory
 }
 
 // blob is content and how it is described.

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -162,7 +163,7 @@ func TestOpenBlobRanges(t *testing.T) {
 // A file that changes after Load must not end as a complete blob: the last byte
 // is never given.
 func TestFileChanges(t *testing.T) {
-	content := strings.Repeat("x", 100_000)
+	content := strings.Repeat("x", maxAhead+1) // smaller ones stay in memory
 	for name, change := range map[string]func() error{
 		"longer":   func() error { return os.WriteFile("f", []byte(content+"y"), 0o644) },
 		"shorter":  func() error { return os.Truncate("f", 10) },
@@ -194,15 +195,47 @@ func TestFileChanges(t *testing.T) {
 	}
 }
 
+// Small files are pushed as they were when they were read, as far as they have
+// room in memory; the others must be as they were.
+func TestSmallFilesStayInMemory(t *testing.T) {
+	tree := map[string]string{}
+	var args []Arg
+	const n = maxKept/maxAhead + 3
+	for i := range n {
+		name := fmt.Sprintf("f%03d", i)
+		tree[name] = name + strings.Repeat("x", maxAhead-4)
+		args = append(args, Arg{name, ""})
+	}
+	inDir(t, tree)
+	s := load(t, LoadOptions{}, args...)
+	changed := 0
+	for i, layer := range s.Layers() {
+		name := args[i].Path
+		if err := os.WriteFile(name, []byte("new"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		switch got, err := readBlob(t, s, layer.Digest, 0, -1); {
+		case errors.Is(err, ErrChanged):
+			changed++
+		case err != nil || string(got) != tree[name]:
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+	if changed != 3 {
+		t.Errorf("%d files were read again, want 3 of %d", changed, n)
+	}
+}
+
 // A change that size and time do not show is found by who stores the content.
 func TestHiddenChangeIsNotPushed(t *testing.T) {
-	inDir(t, map[string]string{"f": "content"})
+	content := strings.Repeat("x", maxAhead+1)
+	inDir(t, map[string]string{"f": content})
 	s := load(t, LoadOptions{}, Arg{"f", ""})
 	info, err := os.Stat("f")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile("f", []byte("CONTENT"), 0o644); err != nil {
+	if err := os.WriteFile("f", []byte(strings.ToUpper(content)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chtimes("f", time.Time{}, info.ModTime()); err != nil {
