@@ -35,8 +35,8 @@ func (db *DB) Access(ctx context.Context, registry int64) (meta.Access, error) {
 // EditAccess changes how a registry is open, in one transaction; its name
 // stays. ErrNotFound if there is no such registry.
 func (db *DB) EditAccess(ctx context.Context, registry int64, edit func(*meta.Access)) error {
-	return db.changeIdentities(ctx, func(tx *Tx) error {
-		a, err := scanAccess(tx.row(accessQuery, registry).Scan)
+	err := db.changeIdentities(ctx, func(tx *Tx) error {
+		a, err := scanAccess(tx.row(accessQuery+tx.db.locking(" FOR UPDATE"), registry).Scan)
 		if err != nil {
 			return err
 		}
@@ -54,6 +54,10 @@ func (db *DB) EditAccess(ctx context.Context, registry int64, edit func(*meta.Ac
 			registry, a.AnonymousPull, a.RepositoryRoles, a.DataTokensOnly, deleted, deletedDays, retained, retainedDays)
 		return err
 	})
+	if err == nil {
+		err = db.readKeepings(ctx)
+	}
+	return err
 }
 
 // AnonymousPull tells whether anybody may pull from a repository: by a setting

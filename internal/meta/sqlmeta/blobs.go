@@ -69,7 +69,7 @@ func (tx *Tx) link(registry, repo, blob int64) error {
 		repo, blob, registry, micros(tx.db.now())); err != nil {
 		return err
 	}
-	if tx.db.sparse.Load() {
+	if tx.db.mayBeSparse() {
 		if err := tx.fill(registry, repo, blob); err != nil {
 			return err
 		}
@@ -91,9 +91,18 @@ func (tx *Tx) fill(registry, repo, blob int64) error {
 }
 
 func (tx *Tx) reviewBlob(registry, blob int64) error {
-	_, err := tx.exec(`INSERT INTO gc_blob_queue (blob_id, registry_id, review_after) VALUES ($1, $2, $3)
-		ON CONFLICT (blob_id) DO UPDATE SET review_after = excluded.review_after`,
-		blob, registry, micros(tx.reviewAfter()))
+	return tx.review("gc_blob_queue", "blob_id", registry, blob)
+}
+
+// review puts off the review of something, unless it was put off a short time
+// ago: what very many push, as the empty configuration, would have them all wait
+// for each other.
+func (tx *Tx) review(queue, column string, registry, id int64) error {
+	after := tx.reviewAfter()
+	_, err := tx.exec(`INSERT INTO `+queue+` (`+column+`, registry_id, review_after) SELECT $1, $2, $3
+		WHERE NOT EXISTS (SELECT 1 FROM `+queue+` WHERE `+column+` = $1 AND review_after > $4)
+		ON CONFLICT (`+column+`) DO UPDATE SET review_after = excluded.review_after`,
+		id, registry, micros(after), micros(after.Add(-tx.db.reviewGrace/16)))
 	return err
 }
 
@@ -133,7 +142,7 @@ func (tx *Tx) UnlinkBlob(registry int64, repo string, d digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	repoID, err := tx.repository(registry, repo, meta.NoWrite)
+	repoID, err := tx.aloneIn(registry, repo, meta.NoWrite)
 	if err != nil {
 		return err
 	}

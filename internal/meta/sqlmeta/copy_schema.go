@@ -23,6 +23,8 @@ type copyTable struct {
 	parent bool
 	// extra rows, which the copy alone has, stay.
 	extra bool
+	// own is a column for the use of one engine, which does not go.
+	own string
 }
 
 // copyTables are all tables that make up a registry, each after those that it
@@ -36,7 +38,7 @@ var copyTables = []copyTable{
 	{name: "secrets"},
 	{name: "role_assignments"},
 	{name: "scope_maps"},
-	{name: "repositories", parent: true},
+	{name: "repositories", parent: true, own: "reserved"},
 	{name: "gc_objects", extra: true},
 	{name: "blobs", parent: true},
 	{name: "blob_contents", heavy: "content", refs: map[string]string{"blob_id": "blobs"}},
@@ -60,7 +62,7 @@ var copyTables = []copyTable{
 }
 
 // notCopied are the tables that belong to a database and not to a registry.
-var notCopied = []string{"moves", "turns", "goose_db_version", "goose_lock"}
+var notCopied = []string{"moves", "turns", "reservations", "goose_db_version", "goose_lock"}
 
 // columns are those of a table in one database.
 type columns struct {
@@ -80,6 +82,8 @@ type plan struct {
 // newPlan makes a plan of a table in two databases, which must have the same
 // columns.
 func newPlan(t copyTable, from, to columns) (*plan, error) {
+	delete(from.kinds, t.own)
+	delete(to.kinds, t.own)
 	names := slices.Sorted(maps.Keys(from.kinds))
 	if !slices.Equal(names, slices.Sorted(maps.Keys(to.kinds))) || !slices.Equal(from.key, to.key) || len(from.key) == 0 {
 		return nil, fmt.Errorf("table %s is not the same in both databases", t.name)

@@ -34,6 +34,8 @@ var (
 	// ErrUnavailable: the database cannot be reached, or gives no answer in
 	// time. A change may have been made all the same.
 	ErrUnavailable = fmt.Errorf("metadata store does not answer: %w", orlop.ErrUnavailable)
+	// ErrSchema: the database is of an older orlopd.
+	ErrSchema = errors.New("the database is of an older orlopd")
 	// ErrClosed: the database was closed.
 	ErrClosed = errors.New("metadata store is closed")
 
@@ -55,6 +57,9 @@ type Options struct {
 	// ObjectGrace is how long an object outlives its last row; 2 hours if 0, none if
 	// negative.
 	ObjectGrace time.Duration
+	// Existing: the database must be there, with the schema of this program. One
+	// that is served meanwhile is not changed by being opened.
+	Existing bool
 	// Fault is called before and after each commit, in tests that crash there.
 	Fault func(point string) error
 }
@@ -79,6 +84,7 @@ type DB struct {
 	keep   time.Duration // how long what is deleted can be restored
 	graces
 	retained retained // how long registries keep manifests that nothing needs
+	keepings keepings // how long registries keep what is deleted
 	fault    func(string) error
 
 	// sparse tells whether any manifest may be waiting for blobs.
@@ -95,7 +101,7 @@ func newDB(o Options) *DB {
 
 // start finds out what the database holds that the process has to know.
 func (db *DB) start(ctx context.Context) error {
-	err := errors.Join(db.startIDs(ctx), db.startSparse(ctx))
+	err := errors.Join(db.startIDs(ctx), db.startSparse(ctx), db.readKeepings(ctx))
 	if err != nil {
 		db.engine.close()
 	}
@@ -105,11 +111,13 @@ func (db *DB) start(ctx context.Context) error {
 // startIDs makes new ids larger than all that exist, also after the clock was
 // set back.
 func (db *DB) startIDs(ctx context.Context) error {
+	all := `SELECT max(id) AS id FROM repositories UNION ALL SELECT max(id) FROM blobs UNION ALL SELECT max(id) FROM manifests
+		UNION ALL SELECT max(id) FROM deleted_manifests UNION ALL SELECT max(id) FROM deleted_tags`
+	if !db.Shared() { // where it is, a tag's history sees to its ids
+		all += ` UNION ALL SELECT max(id) FROM tag_history`
+	}
 	var last int64
-	err := db.row(ctx, `SELECT coalesce(max(id), 0) FROM (
-		SELECT max(id) AS id FROM repositories UNION ALL SELECT max(id) FROM blobs
-		UNION ALL SELECT max(id) FROM manifests UNION ALL SELECT max(id) FROM tag_history
-		UNION ALL SELECT max(id) FROM deleted_manifests UNION ALL SELECT max(id) FROM deleted_tags) ids`).Scan(&last)
+	err := db.row(ctx, `SELECT coalesce(max(id), 0) FROM (`+all+`) ids`).Scan(&last)
 	db.ids.last.Store(last)
 	return err
 }
@@ -121,6 +129,10 @@ func (db *DB) startSparse(ctx context.Context) error {
 	db.sparse.Store(waiting)
 	return err
 }
+
+// mayBeSparse tells whether manifests may be waiting for blobs. Of what other
+// processes do it is never sure.
+func (db *DB) mayBeSparse() bool { return db.Shared() || db.sparse.Load() }
 
 // Close waits for writes under way and closes the database.
 func (db *DB) Close() error {

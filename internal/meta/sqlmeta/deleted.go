@@ -12,13 +12,10 @@ import (
 // ErrTagged: a tag that is to be restored names another manifest by now.
 var ErrTagged = errors.New("tag names another manifest")
 
-// gone is the moment before which what was deleted cannot be restored any more.
-func (db *DB) gone() int64 { return micros(db.now().Add(-db.keep)) }
-
 // keepManifests copies manifests that are about to be deleted to where they can
 // be restored from: those whose column, id or repo_id, has the value.
-func (tx *Tx) keepManifests(repo, actor, column string, value int64) error {
-	if tx.db.keep <= 0 {
+func (tx *Tx) keepManifests(registry int64, repo, actor, column string, value int64) error {
+	if !tx.db.keeping(registry).on {
 		return nil
 	}
 	if _, err := tx.exec(`INSERT INTO deleted_manifests (id, registry_id, repo, digest, media_type, architecture, os,
@@ -36,7 +33,7 @@ func (tx *Tx) keepManifests(repo, actor, column string, value int64) error {
 
 // keepTag notes a tag that is about to be deleted.
 func (tx *Tx) keepTag(registry int64, repo, tag string, dgst []byte, locks meta.Locks, actor string) error {
-	if tx.db.keep <= 0 {
+	if !tx.db.keeping(registry).on {
 		return nil
 	}
 	now := tx.db.now()
@@ -49,8 +46,8 @@ func (tx *Tx) keepTag(registry int64, repo, tag string, dgst []byte, locks meta.
 
 // keepRepository notes the attributes of a repository that is about to be
 // deleted.
-func (tx *Tx) keepRepository(id int64) error {
-	if tx.db.keep <= 0 {
+func (tx *Tx) keepRepository(registry, id int64) error {
+	if !tx.db.keeping(registry).on {
 		return nil
 	}
 	_, err := tx.exec(`INSERT INTO deleted_repositories (registry_id, name, locks, created, deleted)
@@ -68,11 +65,11 @@ type former struct {
 
 // takeFormer removes the row of something deleted and returns its attributes;
 // ErrNotFound if there is none that could still be restored.
-func (tx *Tx) takeFormer(query string, args ...any) (former, error) {
+func (tx *Tx) takeFormer(registry int64, query string, args ...any) (former, error) {
 	var f former
 	var deleted int64
 	err := tx.row(query+` RETURNING locks, created, deleted`, args...).Scan(&f.locks, &f.created, &deleted)
-	if err == nil && deleted <= tx.db.gone() {
+	if err == nil && deleted <= tx.db.gone(registry) {
 		err = ErrNotFound
 	}
 	return f, err
@@ -81,7 +78,7 @@ func (tx *Tx) takeFormer(query string, args ...any) (former, error) {
 // revive gives a new manifest the attributes that it had when it was deleted:
 // pushing it again is no way around its locks.
 func (tx *Tx) revive(registry int64, repo string, id int64, dgst []byte) error {
-	f, err := tx.takeFormer(`DELETE FROM deleted_manifests WHERE registry_id = $1 AND repo = $2 AND digest = $3`, registry, repo, dgst)
+	f, err := tx.takeFormer(registry, `DELETE FROM deleted_manifests WHERE registry_id = $1 AND repo = $2 AND digest = $3`, registry, repo, dgst)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -128,7 +125,7 @@ func (tx *Tx) restoreManifest(registry, repoID int64, repo string, dgst []byte, 
 	}
 	var old int64
 	err := tx.row(`SELECT id FROM deleted_manifests WHERE registry_id = $1 AND repo = $2 AND digest = $3 AND deleted > $4`,
-		registry, repo, dgst, tx.db.gone()).Scan(&old)
+		registry, repo, dgst, tx.db.gone(registry)).Scan(&old)
 	if err != nil {
 		return 0, err
 	}
@@ -199,7 +196,7 @@ func (db *DB) DeletedManifest(ctx context.Context, registry int64, repo string, 
 	}
 	var m meta.Manifest
 	err = db.row(ctx, `SELECT media_type, architecture, os, payload FROM deleted_manifests
-		WHERE registry_id = $1 AND repo = $2 AND digest = $3 AND deleted > $4`, registry, repo, dgst, db.gone()).
+		WHERE registry_id = $1 AND repo = $2 AND digest = $3 AND deleted > $4`, registry, repo, dgst, db.gone(registry)).
 		Scan(&m.Descriptor.MediaType, &m.Architecture, &m.OS, &m.Raw)
 	m.Descriptor.Digest = d
 	return m, err
@@ -215,7 +212,7 @@ func (db *DB) DeletedRepositories(ctx context.Context, registry int64, after str
 			UNION ALL SELECT (SELECT min(repo) FROM deleted_manifests WHERE registry_id = $1 AND repo > r.name) FROM r WHERE r.name IS NOT NULL)
 		SELECT string_agg(name, ' ') FROM (SELECT name FROM r WHERE name IS NOT NULL
 			AND EXISTS (SELECT 1 FROM deleted_manifests WHERE registry_id = $1 AND repo = r.name AND deleted > $4) LIMIT $3) names`,
-		registry, after, n, db.gone()).Scan(&names)
+		registry, after, n, db.gone(registry)).Scan(&names)
 	return fields(names), err
 }
 
@@ -229,9 +226,13 @@ func (db *DB) DeletedManifests(ctx context.Context, registry int64, repo string,
 			return nil, err
 		}
 	}
-	return list(db, ctx, scanDeletedManifest, `SELECT digest, media_type, image_size, architecture, os, locks, created, updated, deleted
+	found, err := list(db, ctx, scanDeletedManifest, `SELECT digest, media_type, image_size, architecture, os, locks, created, updated, deleted
 		FROM deleted_manifests WHERE registry_id = $1 AND repo = $2 AND digest > $3 AND deleted > $4 ORDER BY digest LIMIT $5`,
-		registry, repo, from, db.gone(), n)
+		registry, repo, from, db.gone(registry), n)
+	for i := range found {
+		found[i].Expires = found[i].Deleted.Add(db.keeping(registry).time)
+	}
+	return found, err
 }
 
 func scanDeletedManifest(scan func(...any) error) (meta.DeletedManifest, error) {
@@ -247,11 +248,15 @@ func scanDeletedManifest(scan func(...any) error) (meta.DeletedManifest, error) 
 // an id, 0 for the start, the last deleted one last. Those that name what they
 // named again are not among them.
 func (db *DB) DeletedTags(ctx context.Context, registry int64, repo string, after int64, n int) ([]meta.DeletedTag, error) {
-	return list(db, ctx, scanDeletedTag, `SELECT d.id, d.name, d.digest, d.deleted FROM deleted_tags d
+	found, err := list(db, ctx, scanDeletedTag, `SELECT d.id, d.name, d.digest, d.deleted FROM deleted_tags d
 		WHERE d.registry_id = $1 AND d.repo = $2 AND d.id > $3 AND d.deleted > $4
 			AND NOT EXISTS (SELECT 1 FROM repositories r JOIN tags t ON t.repo_id = r.id AND t.name = d.name
 				JOIN manifests m ON m.id = t.manifest_id WHERE r.registry_id = $1 AND r.name = $2 AND m.digest = d.digest)
-		ORDER BY d.id LIMIT $5`, registry, repo, after, db.gone(), n)
+		ORDER BY d.id LIMIT $5`, registry, repo, after, db.gone(registry), n)
+	for i := range found {
+		found[i].Expires = found[i].Deleted.Add(db.keeping(registry).time)
+	}
+	return found, err
 }
 
 func scanDeletedTag(scan func(...any) error) (meta.DeletedTag, error) {

@@ -3,6 +3,7 @@ package sqlmeta
 import (
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -64,15 +65,28 @@ func moment(us int64) time.Time {
 }
 
 // idMaker makes ids that grow with time and are never given twice by one
-// process: microseconds since 2026, or one more than the last.
-type idMaker struct{ last atomic.Int64 }
+// process: microseconds since 2026, or one more than the last. Where other
+// processes make ids too, a number that each has drawn follows in nodeBits:
+// should two have drawn the same, the database refuses an id that both give in
+// the same microsecond, and its transaction is run again.
+type idMaker struct {
+	last atomic.Int64
+	bits int   // nodeBits, or 0 where no other process makes ids
+	node int64 // less than 1<<bits
+}
 
-const idEpoch = 1767225600_000000 // 2026-01-01 in Unix microseconds
+const (
+	idEpoch  = 1767225600_000000 // 2026-01-01 in Unix microseconds
+	nodeBits = 10                // ids last for 280 years
+)
+
+// share lets other processes make ids too.
+func (m *idMaker) share() { m.bits, m.node = nodeBits, rand.Int64N(1<<nodeBits) }
 
 func (m *idMaker) next(now time.Time) int64 {
 	for {
 		last := m.last.Load()
-		id := max(now.UnixMicro()-idEpoch, last+1)
+		id := max(now.UnixMicro()-idEpoch, last>>m.bits+1)<<m.bits | m.node
 		if m.last.CompareAndSwap(last, id) {
 			return id
 		}

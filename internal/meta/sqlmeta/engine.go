@@ -1,9 +1,6 @@
 package sqlmeta
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // engine is a database. What implements it alone knows drivers; queries are
 // beside the methods that run them, in one text for all engines or, where that
@@ -55,8 +52,7 @@ func (r row) Scan(dest ...any) error {
 type Tx struct {
 	db      *DB
 	session session
-	alone   bool   // see aloneIn
-	unseen  string // tag that was not there when Tag asked for it
+	sharing
 }
 
 // exec runs a statement and returns how many rows it changed.
@@ -106,45 +102,6 @@ func (db *DB) locking(clause string) string {
 		return ""
 	}
 	return clause
-}
-
-// errAlone has a transaction run again, alone in its repository.
-var errAlone = errors.New("the transaction has to be alone in its repository")
-
-// locked ends a query that locks the row of a repository.
-//
-// A repository is shared by those that push to it and delete tags: they look at
-// its row, and lock it against those that must be alone. These change locks,
-// remove manifests, links or the repository, and store manifests of which a part
-// is missing: what they look at reaches over many rows, of which some may not
-// exist yet. Of what several that share it change, each row is locked by itself,
-// tags by name and blobs by id.
-func (tx *Tx) locked() string {
-	if tx.alone {
-		return tx.db.locking(" FOR UPDATE")
-	}
-	return tx.db.locking(" FOR KEY SHARE")
-}
-
-// errAgain has a transaction run again that has read what is not so any more.
-var errAgain = errors.New("another transaction came between")
-
-// mustBeAlone is nil in a transaction that is alone in its repository, and ends
-// others, which are run again so.
-func (tx *Tx) mustBeAlone() error {
-	if tx.alone || !tx.db.Shared() {
-		return nil
-	}
-	return errAlone
-}
-
-// turn makes transactions with the same name follow each other.
-func (tx *Tx) turn(name string) error {
-	if !tx.db.Shared() {
-		return nil
-	}
-	_, err := tx.exec(`INSERT INTO turns (name) VALUES ($1) ON CONFLICT (name) DO UPDATE SET name = excluded.name`, name)
-	return err
 }
 
 // skipLocked is the end of a query that leaves out rows that another

@@ -137,6 +137,10 @@ func (db *DB) listPrincipals(ctx context.Context, registry int64, kind meta.Kind
 func (db *DB) CreatePrincipal(ctx context.Context, p meta.Principal) (bool, error) {
 	var created bool
 	err := db.changeIdentities(ctx, func(tx *Tx) error {
+		created = false
+		if err := tx.holdScopeMap(p.Registry, p.ScopeMap); err != nil {
+			return err
+		}
 		n, err := tx.exec(`INSERT INTO principals (id, registry_id, kind, name, display_name, disabled, created, scope_map)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (registry_id, name) DO NOTHING`,
 			p.ID, p.Registry, string(p.Kind), p.Name, p.DisplayName, p.Disabled, micros(p.Created), p.ScopeMap)
@@ -215,6 +219,9 @@ func (db *DB) AddServerKey(ctx context.Context, k meta.ServerKey) error {
 // made at once, one is stored; ServerKeys tells which.
 func (db *DB) EnsureServerKey(ctx context.Context, k meta.ServerKey) error {
 	return db.changeIdentities(ctx, func(tx *Tx) error {
+		if err := tx.turn("server key " + k.Purpose); err != nil {
+			return err
+		}
 		var one int
 		err := tx.row(`SELECT 1 FROM server_keys WHERE purpose = $1 LIMIT 1`, k.Purpose).Scan(&one)
 		if errors.Is(err, ErrNotFound) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -47,7 +48,7 @@ func (tx *Tx) PutManifest(registry int64, repo string, m meta.Manifest, tags []s
 	if err != nil {
 		return err
 	}
-	id, err := tx.manifestID(repoID, dgst)
+	id, err := tx.heldManifest(repoID, dgst)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		id, err = tx.insertManifest(registry, repoID, repo, dgst, m)
@@ -60,15 +61,28 @@ func (tx *Tx) PutManifest(registry int64, repo string, m meta.Manifest, tags []s
 	if len(tags) == 0 {
 		err = tx.reviewManifest(registry, id)
 	}
-	for _, tag := range tags {
-		err = errors.Join(err, tx.setTag(registry, repoID, tag, id, dgst, actor))
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, tx.touch(repoID))
+	for _, tag := range slices.Sorted(slices.Values(tags)) {
+		if err := tx.setTag(registry, repoID, tag, id, dgst, actor); err != nil {
+			return err
+		}
+	}
+	return tx.touch(repoID)
 }
 
 func (tx *Tx) manifestID(repo int64, dgst []byte) (int64, error) {
 	var id int64
 	err := tx.row(`SELECT id FROM manifests WHERE repo_id = $1 AND digest = $2`, repo, dgst).Scan(&id)
+	return id, err
+}
+
+// heldManifest is manifestID for a manifest that must not be collected before
+// the transaction ends.
+func (tx *Tx) heldManifest(repo int64, dgst []byte) (int64, error) {
+	var id int64
+	err := tx.row(`SELECT id FROM manifests WHERE repo_id = $1 AND digest = $2`+tx.db.locking(" FOR KEY SHARE"), repo, dgst).Scan(&id)
 	return id, err
 }
 
@@ -83,13 +97,21 @@ func (tx *Tx) insertManifest(registry, repoID int64, repo string, dgst []byte, m
 	if err := tx.insertManifestRow(registry, repoID, id, dgst, m); err != nil {
 		return 0, err
 	}
-	for _, blob := range blobs {
-		if _, err := tx.exec(`INSERT INTO manifest_blobs (blob_id, manifest_id, registry_id) VALUES ($1, $2, $3)`, blob, id, registry); err != nil {
+	slices.Sort(blobs)
+	edges := make([][]any, len(blobs))
+	for i, blob := range blobs {
+		edges[i] = []any{blob, id, registry}
+	}
+	if err := tx.insertMany(`INSERT INTO manifest_blobs (blob_id, manifest_id, registry_id)`, edges); err != nil {
+		return 0, err
+	}
+	if len(missing) > 0 {
+		if err := tx.mustBeAlone(); err != nil {
 			return 0, err
 		}
+		tx.db.sparse.Store(true)
 	}
 	for _, d := range missing {
-		tx.db.sparse.Store(true)
 		if _, err := tx.exec(`INSERT INTO missing_blobs (repo_id, blob_digest, manifest_id, registry_id) VALUES ($1, $2, $3, $4)`, repoID, d, id, registry); err != nil {
 			return 0, err
 		}
@@ -142,26 +164,28 @@ func (tx *Tx) insertReferrer(registry, repo, id int64, subject []byte, desc ocis
 // the repository, and the digests of those that are not if it may be sparse.
 func (tx *Tx) linkedBlobs(registry, repo int64, m meta.Manifest) (ids []int64, missing [][]byte, err error) {
 	ids = make([]int64, 0, len(m.Blobs))
-	for _, d := range m.Blobs {
-		dgst, err := packDigest(d.Digest)
+	for descs := range slices.Chunk(m.Blobs, MaxBlobs) {
+		linked, err := tx.linked(registry, repo, descs)
 		if err != nil {
 			return nil, nil, err
 		}
-		var id, size int64
-		err = tx.row(`SELECT b.id, b.size FROM blobs b JOIN repository_blobs l ON l.blob_id = b.id AND l.repo_id = $2
-			WHERE b.registry_id = $1 AND b.digest = $3`, registry, repo, dgst).Scan(&id, &size)
-		switch {
-		case errors.Is(err, ErrNotFound) && m.Sparse:
-			missing = append(missing, dgst)
-			continue
-		case errors.Is(err, ErrNotFound):
-			return nil, nil, &MissingError{d.Digest}
-		case err != nil:
-			return nil, nil, err
-		case size != d.Size:
-			return nil, nil, &SizeError{Digest: d.Digest, Said: d.Size, Stored: size}
+		for _, d := range descs {
+			b, ok := linked[d.Digest]
+			switch {
+			case !ok && m.Sparse:
+				dgst, err := packDigest(d.Digest)
+				if err != nil {
+					return nil, nil, err
+				}
+				missing = append(missing, dgst)
+				continue
+			case !ok:
+				return nil, nil, &MissingError{d.Digest}
+			case b.size != d.Size:
+				return nil, nil, &SizeError{Digest: d.Digest, Said: d.Size, Stored: b.size}
+			}
+			ids = append(ids, b.id)
 		}
-		ids = append(ids, id)
 	}
 	return ids, missing, nil
 }
@@ -179,6 +203,9 @@ func (tx *Tx) adopt(registry, repo, parent int64, children []digest.Digest) erro
 		case err == nil:
 			_, err = tx.exec(`INSERT INTO manifest_children (child_id, parent_id, registry_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, child, parent, registry)
 		case errors.Is(err, ErrNotFound):
+			if err := tx.mustBeAlone(); err != nil {
+				return err
+			}
 			_, err = tx.exec(`INSERT INTO missing_children (repo_id, child_digest, parent_id, registry_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, repo, dgst, parent, registry)
 		}
 		if err != nil {
@@ -200,9 +227,7 @@ func (tx *Tx) arrive(registry, repo, id int64, dgst []byte) error {
 }
 
 func (tx *Tx) reviewManifest(registry, id int64) error {
-	_, err := tx.exec(`INSERT INTO gc_manifest_queue (manifest_id, registry_id, review_after) VALUES ($1, $2, $3)
-		ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after`, id, registry, micros(tx.reviewAfter()))
-	return err
+	return tx.review("gc_manifest_queue", "manifest_id", registry, id)
 }
 
 // DeleteManifest removes a manifest and all tags that name it, and returns
@@ -214,7 +239,7 @@ func (tx *Tx) DeleteManifest(registry int64, repo string, d digest.Digest, actor
 	if err != nil {
 		return nil, err
 	}
-	repoID, err := tx.repository(registry, repo, meta.NoWrite)
+	repoID, err := tx.aloneIn(registry, repo, meta.NoWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +250,7 @@ func (tx *Tx) DeleteManifest(registry int64, repo string, d digest.Digest, actor
 	if err := tx.removable(id); err != nil {
 		return nil, err
 	}
-	if err := tx.keepManifests(repo, actor, "id", id); err != nil {
+	if err := tx.keepManifests(registry, repo, actor, "id", id); err != nil {
 		return nil, err
 	}
 	tags, err := tx.deleteTags(registry, repoID, repo, actor, `t.manifest_id = $1`, id)

@@ -61,7 +61,9 @@ func testIndexBeforeItsChildren(t *testing.T, open opener) {
 
 // TestDeleteRepositoryLeavesNothing deletes a repository that has some of
 // everything, and then the one that has the same.
-func TestDeleteRepositoryLeavesNothing(t *testing.T) { eachEngine(t, testDeleteRepositoryLeavesNothing) }
+func TestDeleteRepositoryLeavesNothing(t *testing.T) {
+	eachEngine(t, testDeleteRepositoryLeavesNothing)
+}
 
 func testDeleteRepositoryLeavesNothing(t *testing.T, open opener) {
 	db, _ := openAt(t, open)

@@ -49,8 +49,9 @@ func OpenPostgres(ctx context.Context, url string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
 	db := newDB(o)
+	db.ids.share()
 	db.engine = &pgEngine{db: db, pool: pool}
-	if err := db.migrateBriefly(ctx, cfg.ConnConfig); err != nil {
+	if err := db.migrateBriefly(ctx, cfg.ConnConfig, o.Existing); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
@@ -83,9 +84,9 @@ func pgConfig(url string) (*pgxpool.Config, error) {
 }
 
 // migrateBriefly brings the schema up to date on connections that end with it.
-func (db *DB) migrateBriefly(ctx context.Context, cfg *pgx.ConnConfig) error {
+func (db *DB) migrateBriefly(ctx context.Context, cfg *pgx.ConnConfig, existing bool) error {
 	conns := stdlib.OpenDB(*cfg)
-	err := migratePostgres(ctx, conns)
+	err := migratePostgres(ctx, conns, existing)
 	return errors.Join(err, conns.Close())
 }
 

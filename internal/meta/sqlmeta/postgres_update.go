@@ -27,37 +27,58 @@ var pgTxOptions = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 
 // update is DB.Update: a transaction of its own for each.
 func (e *pgEngine) update(ctx context.Context, fn func(*Tx) error) error {
-	var err error
-	for run := range maxRuns {
-		if run > 0 {
-			pause(ctx, run)
+	tx := &Tx{db: e.db}
+	for run := 0; ; {
+		if e.closed.Load() {
+			return ErrClosed
+		}
+		again, err := e.transact(ctx, tx, fn)
+		switch {
+		case errors.Is(err, errAlone):
+			tx.alone = true
+		case errors.Is(err, errInUse):
+			tx.waits = true
+			if err := e.reservation(ctx, reserve, tx.claim); err != nil {
+				return err
+			}
+		case errors.Is(err, errReserved):
+			tx.gaveWay++
+			pause(ctx, wayPause)
+		case again && run < maxRuns:
+			run++
+			pause(ctx, min(firstPause<<run, maxPause))
+		default:
+			if err != nil && tx.waits {
+				err = errors.Join(err, e.reservation(ctx, endReservation, tx.claim))
+			}
+			return err
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if e.closed.Load() {
-			return ErrClosed
-		}
-		var again bool
-		if again, err = e.transact(ctx, fn); !again {
-			return err
-		}
 	}
-	return err
 }
 
-// pause waits before the run'th run, or until ctx ends.
-func pause(ctx context.Context, run int) {
-	most := min(firstPause<<run, maxPause)
+// pause waits for a random time, at most as long as most, or until ctx ends.
+func pause(ctx context.Context, most time.Duration) {
 	select {
 	case <-time.After(rand.N(most)):
 	case <-ctx.Done():
 	}
 }
 
+// reservation begins or ends the reservation of a repository, which others see
+// at once.
+func (e *pgEngine) reservation(ctx context.Context, query string, c claim) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerLimit)
+	defer cancel()
+	_, err := e.pool.Exec(ctx, query, c.registry, c.name, c.since)
+	return explain(err)
+}
+
 // transact runs fn once. again tells that nothing of it stays and that another
 // run may come to another end.
-func (e *pgEngine) transact(ctx context.Context, fn func(*Tx) error) (again bool, err error) {
+func (e *pgEngine) transact(ctx context.Context, tx *Tx, fn func(*Tx) error) (again bool, err error) {
 	waiting, cancel := context.WithTimeout(ctx, connectLimit)
 	conn, err := e.pool.Acquire(waiting)
 	cancel()
@@ -72,13 +93,14 @@ func (e *pgEngine) transact(ctx context.Context, fn func(*Tx) error) (again bool
 	if s.tx, err = conn.BeginTx(ctx, pgTxOptions); err != nil {
 		return disconnected(err), explain(err)
 	}
-	err = call(fn, &Tx{db: e.db, session: s})
+	tx.session, tx.unseen = s, ""
+	err = call(fn, tx)
 	if err == nil {
 		err = e.db.fault("commit")
 	}
 	if err != nil {
 		_ = s.tx.Rollback(ctx) // if it fails, the connection is closed
-		return rerun(s.failed), err
+		return errors.Is(err, errAgain) || rerun(s.failed), err
 	}
 	if err = s.tx.Commit(ctx); err != nil {
 		// A connection that broke here may have broken after the commit.

@@ -15,6 +15,7 @@ import (
 func (db *DB) EditPrincipal(ctx context.Context, registry int64, id string, edit func(*meta.Principal) error) (bool, error) {
 	var found bool
 	err := db.changeIdentities(ctx, func(tx *Tx) error {
+		found = false
 		p, err := tx.principal(registry, id)
 		if errors.Is(err, ErrNotFound) {
 			return nil
@@ -26,13 +27,16 @@ func (db *DB) EditPrincipal(ctx context.Context, registry int64, id string, edit
 		if err := edit(&p); err != nil {
 			return err
 		}
+		if err := tx.holdScopeMap(p.Registry, p.ScopeMap); err != nil {
+			return err
+		}
 		return tx.storePrincipal(p)
 	})
 	return found && err == nil, err
 }
 
 func (tx *Tx) principal(registry int64, id string) (meta.Principal, error) {
-	p, err := scanPrincipal(tx.row(`SELECT `+principalColumns+` WHERE p.registry_id = $1 AND p.id = $2`, registry, id).Scan)
+	p, err := scanPrincipal(tx.row(`SELECT `+principalColumns+` WHERE p.registry_id = $1 AND p.id = $2`+tx.db.locking(" FOR UPDATE OF p"), registry, id).Scan)
 	if err != nil {
 		return p, err
 	}

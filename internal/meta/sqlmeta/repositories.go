@@ -17,19 +17,6 @@ func (tx *Tx) EnsureRegistry(id int64, name string) error {
 	return err
 }
 
-// repository returns the id of a repository for a change that the locks in
-// forbids do not allow. ErrNotFound if it is absent, ErrLocked if it has one of
-// them.
-func (tx *Tx) repository(registry int64, name string, forbids meta.Locks) (int64, error) {
-	var id int64
-	var locks meta.Locks
-	err := tx.row(`SELECT id, locks FROM repositories WHERE registry_id = $1 AND name = $2`, registry, name).Scan(&id, &locks)
-	if err == nil && locks&forbids != 0 {
-		err = ErrLocked
-	}
-	return id, err
-}
-
 // ensureRepository returns the id of a repository to push to, which it makes if
 // absent: one that was deleted comes back with its attributes. ErrLocked if
 // nothing may be pushed to it.
@@ -39,7 +26,7 @@ func (tx *Tx) ensureRepository(registry int64, name string) (int64, error) {
 		return id, err
 	}
 	now := tx.db.now()
-	f, err := tx.takeFormer(`DELETE FROM deleted_repositories WHERE registry_id = $1 AND name = $2`, registry, name)
+	f, err := tx.takeFormer(registry, `DELETE FROM deleted_repositories WHERE registry_id = $1 AND name = $2`, registry, name)
 	if errors.Is(err, ErrNotFound) {
 		f, err = former{created: micros(now)}, nil
 	}
@@ -94,9 +81,14 @@ func (db *DB) RepositoryInfo(ctx context.Context, registry int64, name string) (
 	return info, err
 }
 
-// touch notes that a repository has changed.
+// touch notes that a repository has changed. Of several that do so at once one
+// is enough: the others do not wait for it.
 func (tx *Tx) touch(repo int64) error {
-	_, err := tx.exec(`UPDATE repositories SET updated = $2 WHERE id = $1`, repo, micros(tx.db.now()))
+	query := `UPDATE repositories SET updated = $2 WHERE id = $1`
+	if tx.db.Shared() {
+		query = `UPDATE repositories SET updated = $2 WHERE id = (SELECT id FROM repositories WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)`
+	}
+	_, err := tx.exec(query, repo, micros(tx.db.now()))
 	return err
 }
 
@@ -105,15 +97,15 @@ func (tx *Tx) touch(repo int64) error {
 // something in it must stay.
 func (tx *Tx) DeleteRepository(registry int64, name, actor string) (meta.Deleted, error) {
 	var gone meta.Deleted
-	repo, err := tx.repository(registry, name, meta.NoRemoval)
+	repo, err := tx.aloneIn(registry, name, meta.NoRemoval)
 	if err == nil {
 		err = tx.allRemovable(repo)
 	}
 	if err == nil {
-		err = tx.keepRepository(repo)
+		err = tx.keepRepository(registry, repo)
 	}
 	if err == nil {
-		err = tx.keepManifests(name, actor, "repo_id", repo)
+		err = tx.keepManifests(registry, name, actor, "repo_id", repo)
 	}
 	if err != nil {
 		return gone, err

@@ -83,7 +83,8 @@ func (db *DB) CreateScopeMap(ctx context.Context, m meta.ScopeMap) (bool, error)
 func (db *DB) EditScopeMap(ctx context.Context, registry int64, name string, edit func(*meta.ScopeMap) error) (bool, error) {
 	var found bool
 	err := db.changeIdentities(ctx, func(tx *Tx) error {
-		m, err := scanScopeMap(tx.row(`SELECT `+scopeMapColumns+` WHERE registry_id = $1 AND name = $2`, registry, name).Scan)
+		found = false
+		m, err := scanScopeMap(tx.row(`SELECT `+scopeMapColumns+` WHERE registry_id = $1 AND name = $2`+tx.db.locking(" FOR UPDATE"), registry, name).Scan)
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
@@ -110,6 +111,10 @@ func (db *DB) EditScopeMap(ctx context.Context, registry int64, name string, edi
 func (db *DB) DeleteScopeMap(ctx context.Context, registry int64, name string) (deleted, used bool, err error) {
 	var n int64
 	err = db.changeIdentities(ctx, func(tx *Tx) error {
+		n = 0
+		if err := tx.lockScopeMap(registry, name, " FOR UPDATE"); err != nil {
+			return err
+		}
 		if err := tx.row(`SELECT EXISTS (SELECT 1 FROM principals WHERE registry_id = $1 AND scope_map = $2)`,
 			registry, name).Scan(&used); err != nil || used {
 			return err
@@ -119,4 +124,22 @@ func (db *DB) DeleteScopeMap(ctx context.Context, registry int64, name string) (
 		return err
 	})
 	return n > 0 && err == nil, used && err == nil, err
+}
+
+// holdScopeMap keeps a scope map, if it is a stored one, from being deleted
+// before the transaction ends.
+func (tx *Tx) holdScopeMap(registry int64, name string) error {
+	return tx.lockScopeMap(registry, name, " FOR SHARE")
+}
+
+func (tx *Tx) lockScopeMap(registry int64, name, clause string) error {
+	if name == "" || !tx.db.Shared() {
+		return nil
+	}
+	var one int
+	err := tx.row(`SELECT 1 FROM scope_maps WHERE registry_id = $1 AND name = $2`+clause, registry, name).Scan(&one)
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return err
 }

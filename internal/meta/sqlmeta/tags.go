@@ -12,22 +12,27 @@ import (
 // setTag makes a tag name a manifest and records the move. Setting it to what
 // it names already changes nothing. ErrLocked if it must not move.
 func (tx *Tx) setTag(registry, repo int64, tag string, manifest int64, dgst []byte, actor string) error {
-	var oldID int64
+	oldID, locks, err := tx.holdTag(repo, tag)
 	var oldDigest []byte
-	var locks meta.Locks
-	err := tx.row(`SELECT t.manifest_id, t.locks, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
-		WHERE t.repo_id = $1 AND t.name = $2`, repo, tag).Scan(&oldID, &locks, &oldDigest)
 	now := micros(tx.db.now())
 	switch {
+	case err == nil && tx.db.Shared() && tx.unseen == tag:
+		return errAgain
 	case err == nil && oldID == manifest:
 		return nil
 	case err == nil && locks&meta.NoWrite != 0:
 		return ErrLocked
 	case err == nil:
-		_, err = tx.exec(`UPDATE tags SET manifest_id = $3, version = version + 1, updated = $4 WHERE repo_id = $1 AND name = $2`,
-			repo, tag, manifest, now)
-		err = errors.Join(err, tx.reviewManifest(registry, oldID))
+		if oldDigest, err = tx.manifestDigest(oldID); err != nil {
+			return err
+		}
+		if _, err = tx.exec(`UPDATE tags SET manifest_id = $3, version = version + 1, updated = $4 WHERE repo_id = $1 AND name = $2`,
+			repo, tag, manifest, now); err != nil {
+			return err
+		}
+		err = tx.reviewManifest(registry, oldID)
 	case errors.Is(err, ErrNotFound):
+		tx.unseen = ""
 		_, err = tx.exec(`INSERT INTO tags (repo_id, name, manifest_id, registry_id, version, created, updated) VALUES ($1, $2, $3, $4, 1, $5, $5)`,
 			repo, tag, manifest, registry, now)
 	}
@@ -37,23 +42,52 @@ func (tx *Tx) setTag(registry, repo int64, tag string, manifest int64, dgst []by
 	return tx.recordTag(registry, repo, tag, oldDigest, dgst, actor, now, now)
 }
 
+// holdTag returns the manifest that a tag names and the locks of the tag, which
+// nobody else changes before the transaction ends. ErrNotFound if there is none;
+// of two that make it then, the database refuses one, which is run again.
+// What it names is for another query: one query would see the tag as it is when
+// its turn has come, and all else as it was before.
+func (tx *Tx) holdTag(repo int64, tag string) (manifest int64, locks meta.Locks, err error) {
+	err = tx.row(`SELECT manifest_id, locks FROM tags WHERE repo_id = $1 AND name = $2`+tx.db.locking(" FOR UPDATE"), repo, tag).
+		Scan(&manifest, &locks)
+	return manifest, locks, err
+}
+
+func (tx *Tx) manifestDigest(id int64) (dgst []byte, err error) {
+	err = tx.row(`SELECT digest FROM manifests WHERE id = $1`, id).Scan(&dgst)
+	return dgst, err
+}
+
 // recordTag appends to the history of a tag. changed is when the tag has last
-// changed, before it was deleted if it was.
+// changed, before it was deleted if it was. The history is in the order of its
+// ids, also where the clocks of the nodes that write it differ.
 func (tx *Tx) recordTag(registry, repo int64, tag string, from, to []byte, actor string, at, changed int64) error {
-	_, err := tx.exec(`INSERT INTO tag_history (id, registry_id, repo_id, name, old_digest, new_digest, actor, at, changed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		tx.db.ids.next(tx.db.now()), registry, repo, tag, from, to, actor, at, changed)
+	query := `INSERT INTO tag_history (id, registry_id, repo_id, name, old_digest, new_digest, actor, at, changed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	if tx.db.Shared() {
+		query = `INSERT INTO tag_history (id, registry_id, repo_id, name, old_digest, new_digest, actor, at, changed)
+		VALUES (greatest($1, (SELECT max(id) + 1 FROM tag_history WHERE repo_id = $3 AND name = $4)), $2, $3, $4, $5, $6, $7, $8, $9)`
+	}
+	_, err := tx.exec(query, tx.db.ids.next(tx.db.now()), registry, repo, tag, from, to, actor, at, changed)
 	return err
 }
 
-// Tag returns the digest that a tag names, "" if there is no such tag.
+// Tag returns the digest that a tag names, "" if there is no such tag. Nobody
+// else moves the tag before the transaction ends.
 func (tx *Tx) Tag(registry int64, repo, tag string) (digest.Digest, error) {
-	var dgst []byte
-	var locks meta.Locks // of no matter to whoever writes
-	err := tx.row(tagQuery, registry, repo, tag).Scan(&dgst, &locks)
+	repoID, err := tx.repository(registry, repo, 0)
+	var manifest int64
+	if err == nil {
+		manifest, _, err = tx.holdTag(repoID, tag)
+	}
 	if errors.Is(err, ErrNotFound) {
+		tx.unseen = tag
 		return "", nil
 	}
+	if err != nil {
+		return "", err
+	}
+	dgst, err := tx.manifestDigest(manifest)
 	return unpackDigest(dgst), err
 }
 
@@ -62,6 +96,9 @@ func (tx *Tx) Tag(registry int64, repo, tag string) (digest.Digest, error) {
 func (tx *Tx) DeleteTag(registry int64, repo, tag, actor string) error {
 	repoID, err := tx.repository(registry, repo, meta.NoWrite)
 	if err != nil {
+		return err
+	}
+	if _, _, err := tx.holdTag(repoID, tag); err != nil {
 		return err
 	}
 	gone, err := tx.deleteTags(registry, repoID, repo, actor, `t.repo_id = $1 AND t.name = $2`, repoID, tag)
@@ -106,22 +143,22 @@ func (tx *Tx) deleteTags(registry, repoID int64, repo, actor, where string, args
 		if r.locks&meta.NoRemoval != 0 {
 			return nil, ErrLocked
 		}
-		_, err := tx.exec(`DELETE FROM tags WHERE repo_id = $1 AND name = $2`, repoID, r.name)
-		err = errors.Join(err, tx.recordTag(registry, repoID, r.name, r.digest, nil, actor, now, r.updated),
-			tx.keepTag(registry, repo, r.name, r.digest, r.locks, actor), tx.reviewManifest(registry, r.manifest))
-		if err != nil {
+		if _, err := tx.exec(`DELETE FROM tags WHERE repo_id = $1 AND name = $2`, repoID, r.name); err != nil {
+			return nil, err
+		}
+		if err := tx.recordTag(registry, repoID, r.name, r.digest, nil, actor, now, r.updated); err != nil {
+			return nil, err
+		}
+		if err := tx.keepTag(registry, repo, r.name, r.digest, r.locks, actor); err != nil {
+			return nil, err
+		}
+		if err := tx.reviewManifest(registry, r.manifest); err != nil {
 			return nil, err
 		}
 		names = append(names, r.name)
 	}
 	return names, nil
 }
-
-// tagQuery gives the digest that a tag of a repository names, and the locks of
-// both.
-const tagQuery = `SELECT m.digest, t.locks | r.locks FROM repositories r
-	JOIN tags t ON t.repo_id = r.id AND t.name = $3 JOIN manifests m ON m.id = t.manifest_id
-	WHERE r.registry_id = $1 AND r.name = $2`
 
 // TaggedManifest is Manifest for what a tag names, in one query. ErrLocked if
 // the tag must not be read, or what it names.

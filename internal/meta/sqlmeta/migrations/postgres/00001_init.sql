@@ -306,7 +306,7 @@ CREATE TABLE deleted_manifests (
 	payload       BYTEA NOT NULL,
 	UNIQUE (registry_id, repo, digest)
 );
-CREATE INDEX deleted_manifests_deleted ON deleted_manifests (deleted);
+CREATE INDEX deleted_manifests_deleted ON deleted_manifests (registry_id, deleted, id);
 
 -- RESTRICT keeps the blobs of what can be restored.
 CREATE TABLE deleted_manifest_blobs (
@@ -330,7 +330,7 @@ CREATE TABLE deleted_tags (
 	UNIQUE (registry_id, repo, name, digest)
 );
 CREATE INDEX deleted_tags_repo ON deleted_tags (registry_id, repo, id);
-CREATE INDEX deleted_tags_deleted ON deleted_tags (deleted);
+CREATE INDEX deleted_tags_deleted ON deleted_tags (registry_id, deleted, id);
 
 -- Attributes of a repository that comes back with what is restored or pushed.
 CREATE TABLE deleted_repositories (
@@ -341,12 +341,20 @@ CREATE TABLE deleted_repositories (
 	deleted     BIGINT NOT NULL,
 	PRIMARY KEY (registry_id, name)
 );
-CREATE INDEX deleted_repositories_deleted ON deleted_repositories (deleted);
+CREATE INDEX deleted_repositories_deleted ON deleted_repositories (registry_id, deleted);
 
 -- Counts changes by topic, for nodes that keep what they have read.
 CREATE TABLE versions (
 	name    TEXT COLLATE "C" PRIMARY KEY,
 	version BIGINT NOT NULL
+);
+
+-- Repositories in which somebody waits to be alone, and since when.
+CREATE TABLE reservations (
+	registry_id BIGINT NOT NULL,
+	name        TEXT COLLATE "C" NOT NULL,
+	since       BIGINT NOT NULL,
+	PRIMARY KEY (registry_id, name)
 );
 
 -- Rows that transactions lock to take turns where no other row is theirs.
