@@ -99,6 +99,8 @@ type Forker interface {
 
 // Signer is a Store whose objects can be read at a URL by who knows it.
 type Signer interface {
-	// URL is where an object can be read for some time, with ranges.
+	// URL is where an object can be read for some time, with ranges; "" with an
+	// error, which is errors.ErrUnsupported where the store's credentials are
+	// such that they cannot sign.
 	URL(ctx context.Context, key string, life time.Duration) (string, error)
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -24,9 +25,8 @@ func (r *Registry) BlobURL(ctx context.Context, repo string, d digest.Digest, li
 		return "", describe(b), nil
 	}
 	url, err := signer.URL(ctx, b.Key, life)
-	if err != nil {
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		r.opts.Log.Warn("no URL for a blob, which is sent from here", "digest", d, "error", err)
-		url = ""
 	}
 	return url, describe(b), nil
 }
