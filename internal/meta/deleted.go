@@ -17,6 +17,7 @@ type DeletedManifest struct {
 	Created      time.Time
 	Updated      time.Time
 	Deleted      time.Time
+	Expires      time.Time // it cannot be restored from then on
 }
 
 // DeletedTag is a tag that was deleted and can be restored.
@@ -25,4 +26,5 @@ type DeletedTag struct {
 	Name    string
 	Digest  digest.Digest
 	Deleted time.Time
+	Expires time.Time // it cannot be restored from then on
 }

@@ -34,9 +34,9 @@ func scanText(scan func(...any) error) (s string, err error) {
 // ExpireDeleted removes manifests, tags and repositories that can be restored no
 // more, and has the blobs reviewed. It counts the manifests.
 func (tx *Tx) ExpireDeleted(s Step) (meta.Review, error) {
-	gone := micros(s.Until.Add(-tx.db.keep))
+	now, keep := micros(s.Until), tx.db.keep.Microseconds()
 	rv := meta.Review{}
-	ids, err := tx.ids(`SELECT id FROM deleted_manifests WHERE deleted <= $1 ORDER BY deleted, id LIMIT $2`+tx.db.skipLocked(), gone, s.Rows)
+	ids, err := tx.ids(`SELECT id FROM deleted_manifests WHERE id IN (SELECT d.id `+goneFrom("deleted_manifests")+` LIMIT $3) ORDER BY id`+tx.db.skipLocked(), now, keep, s.Rows)
 	if err != nil {
 		return rv, err
 	}
@@ -52,11 +52,11 @@ func (tx *Tx) ExpireDeleted(s Step) (meta.Review, error) {
 	}
 	rv.Removed, rv.More = len(ids), len(ids) == s.Rows
 	for _, query := range []string{
-		`DELETE FROM deleted_tags WHERE id IN (SELECT id FROM deleted_tags WHERE deleted <= $1 ORDER BY deleted, id LIMIT $2 SKIP)`,
-		`DELETE FROM deleted_repositories WHERE (registry_id, name) IN (
-			SELECT registry_id, name FROM deleted_repositories WHERE deleted <= $1 ORDER BY deleted LIMIT $2 SKIP)`,
+		`DELETE FROM deleted_tags WHERE id IN (SELECT id FROM deleted_tags WHERE id IN (SELECT d.id ` + goneFrom("deleted_tags") + ` LIMIT $3) ORDER BY id SKIP)`,
+		`DELETE FROM deleted_repositories WHERE (registry_id, name) IN (SELECT registry_id, name FROM deleted_repositories WHERE (registry_id, name) IN (
+			SELECT d.registry_id, d.name ` + goneFrom("deleted_repositories") + ` LIMIT $3) ORDER BY registry_id, name SKIP)`,
 	} {
-		n, err := tx.exec(strings.Replace(query, " SKIP", tx.db.skipLocked(), 1), gone, s.Rows)
+		n, err := tx.exec(strings.Replace(query, " SKIP", tx.db.skipLocked(), 1), now, keep, s.Rows)
 		if err != nil {
 			return rv, err
 		}

@@ -126,7 +126,7 @@ func (tx *Tx) collectManifest(rv *meta.Review, id int64, going func(meta.Removal
 // deleteUnused deletes a manifest that nothing keeps. Tags and indexes that came
 // meanwhile are not touched, so that their foreign keys refuse it.
 func (tx *Tx) deleteUnused(id int64, use *manifestUse) error {
-	if err := tx.keepManifests(use.repo, Collector, "id", id); err != nil {
+	if err := tx.keepManifests(use.registry, use.repo, Collector, "id", id); err != nil {
 		return err
 	}
 	if err := tx.letGo(use.repoID, id, use.digest); err != nil {

@@ -2,6 +2,7 @@ package sqlmeta
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/orlop/orlop/internal/meta"
@@ -14,17 +15,17 @@ type GCWork struct{ Registries, Uploads, Deleted, Manifests, Blobs, Objects bool
 // registries keep manifests.
 func (db *DB) GCWork(ctx context.Context, until time.Time) (GCWork, error) {
 	var w GCWork
-	if err := db.readRetentions(ctx); err != nil {
+	if err := errors.Join(db.readRetentions(ctx), db.readKeepings(ctx)); err != nil {
 		return w, err
 	}
-	at, gone := micros(until), micros(until.Add(-db.keep))
+	at := micros(until)
 	err := db.row(ctx, `SELECT EXISTS (SELECT 1 FROM registries WHERE deleted <> 0),
 			EXISTS (SELECT 1 FROM uploads WHERE expires < $1 AND taken < $1),
-			EXISTS (SELECT 1 FROM deleted_manifests WHERE deleted <= $2) OR EXISTS (SELECT 1 FROM deleted_tags WHERE deleted <= $2)
-				OR EXISTS (SELECT 1 FROM deleted_repositories WHERE deleted <= $2),
+			EXISTS (SELECT 1 `+goneFrom("deleted_manifests")+`) OR EXISTS (SELECT 1 `+goneFrom("deleted_tags")+`)
+				OR EXISTS (SELECT 1 `+goneFrom("deleted_repositories")+`),
 			EXISTS (SELECT 1 FROM gc_blob_queue WHERE review_after <= $1),
 			EXISTS (SELECT 1 FROM gc_objects WHERE delete_after <= $1)`,
-		at, gone).Scan(&w.Registries, &w.Uploads, &w.Deleted, &w.Blobs, &w.Objects)
+		at, db.keep.Microseconds()).Scan(&w.Registries, &w.Uploads, &w.Deleted, &w.Blobs, &w.Objects)
 	w.Manifests = len(db.retained.list()) > 0
 	return w, err
 }

@@ -174,7 +174,7 @@ func (tx *Tx) purgeUploads(registry int64, n int) (bool, error) {
 
 func (tx *Tx) purgeDeleted(registry int64, n int) (bool, error) {
 	if _, err := tx.exec(`INSERT INTO gc_blob_queue (blob_id, registry_id, review_after)
-		SELECT DISTINCT blob_id, registry_id, $3 FROM deleted_manifest_blobs
+		SELECT DISTINCT blob_id, registry_id, CAST($3 AS bigint) FROM deleted_manifest_blobs
 			WHERE manifest_id IN (SELECT id FROM deleted_manifests WHERE registry_id = $1 ORDER BY repo, digest LIMIT $2)
 		ON CONFLICT (blob_id) DO UPDATE SET review_after = excluded.review_after`, registry, n, micros(tx.reviewAfter())); err != nil {
 		return false, err

@@ -12,3 +12,11 @@ ALTER TABLE registries ADD COLUMN soft_delete INTEGER;
 ALTER TABLE registries ADD COLUMN soft_delete_days INTEGER;
 ALTER TABLE registries ADD COLUMN retention INTEGER;
 ALTER TABLE registries ADD COLUMN retention_days INTEGER;
+
+-- What can be restored no more, with each registry's own time.
+DROP INDEX deleted_manifests_deleted;
+DROP INDEX deleted_tags_deleted;
+DROP INDEX deleted_repositories_deleted;
+CREATE INDEX deleted_manifests_deleted ON deleted_manifests (registry_id, deleted, id);
+CREATE INDEX deleted_tags_deleted ON deleted_tags (registry_id, deleted, id);
+CREATE INDEX deleted_repositories_deleted ON deleted_repositories (registry_id, deleted);
