@@ -269,8 +269,8 @@ func (w *writer) upload() error {
 
 // absent is the condition that there is no committed blob.
 func absent() *azure.AccessConditions {
-	any := azcore.ETagAny
-	return &azure.AccessConditions{ModifiedAccessConditions: &azure.ModifiedAccessConditions{IfNoneMatch: &any}}
+	anyBlob := azcore.ETagAny
+	return &azure.AccessConditions{ModifiedAccessConditions: &azure.ModifiedAccessConditions{IfNoneMatch: &anyBlob}}
 }
 
 // writerMark names the metadata that says which writer has committed a blob. By
