@@ -61,8 +61,9 @@ type Config struct {
 	ManagedIdentity       string // application id; "": no managed-identity endpoint
 	ManagedIdentitySecret Secret // of that endpoint
 
-	Blobs    Blobs // where content is kept
-	Redirect bool  // send clients to the store for large blobs, where it has URLs
+	Metadata Metadata // where the metadata is
+	Blobs    Blobs    // where content is kept
+	Redirect bool     // send clients to the store for large blobs, where it has URLs
 
 	SparseManifests bool // accept manifests whose blobs are not there
 

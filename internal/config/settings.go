@@ -53,6 +53,7 @@ func Settings() []Setting {
 		text("tls-cert", "TLS", "FILE", "certificate chain, PEM; needs tls-key", func(c *Config) *string { return &c.TLSCert }),
 		text("tls-key", "TLS", "FILE", "private key of tls-cert, PEM", func(c *Config) *string { return &c.TLSKey }),
 		text("data", "Storage", "DIR", "directory for everything the registry keeps", func(c *Config) *string { return &c.Data }),
+		metadata("metadata", "Storage", "where the metadata is kept: postgres://USER@HOST/DATABASE, which several nodes can share; a file in the data directory if not given", func(c *Config) *Metadata { return &c.Metadata }),
 		blobs("blobs", "Storage", "where blobs are kept: file:DIR, s3://BUCKET/PREFIX or azblob://ACCOUNT/CONTAINER; files in the data directory if not given", func(c *Config) *Blobs { return &c.Blobs }),
 		toggle("redirect", "Storage", "send clients to the store for large blobs, where they are not in files", func(c *Config) *bool { return &c.Redirect }),
 		size("small-blob-size", "Storage", "blobs up to this size are kept in the metadata database", func(c *Config) *int64 { return &c.SmallBlobSize }),
