@@ -25,13 +25,13 @@ type faulty struct {
 	calm  *s3.Store // the same without the proxy
 }
 
-func openFaulty(t *testing.T) *faulty {
+func openFaulty(t *testing.T, stall time.Duration) *faulty {
 	t.Helper()
 	bucket := s3test.New(t)
 	proxy := httpfault.New(t, strings.TrimPrefix(bucket.Endpoint, "http://"))
-	o := s3.Options{Bucket: bucket.Name, Endpoint: proxy.URL(), Attempts: 3, Backoff: 5 * time.Millisecond, Stall: 500 * time.Millisecond}
+	o := s3.Options{Bucket: bucket.Name, Endpoint: proxy.URL(), Attempts: 3, Backoff: 5 * time.Millisecond, Stall: stall}
 	f := &faulty{Store: open(t, o), proxy: proxy}
-	o.Endpoint = bucket.Endpoint
+	o.Endpoint, o.Stall = bucket.Endpoint, 0
 	f.calm = open(t, o)
 	return f
 }
@@ -147,7 +147,7 @@ func TestOneFault(t *testing.T) {
 	for _, action := range actions {
 		t.Run(action.String(), func(t *testing.T) {
 			t.Parallel()
-			f := openFaulty(t)
+			f := openFaulty(t, 0)
 			for n, requests := 1, 1; n <= requests; n++ {
 				f.proxy.Set(httpfault.At(n, action))
 				l := newLife()
@@ -168,7 +168,7 @@ func TestLastingFault(t *testing.T) {
 	for _, action := range []httpfault.Action{httpfault.Unavailable, httpfault.LoseAnswer, httpfault.CutAnswer} {
 		t.Run(action.String(), func(t *testing.T) {
 			t.Parallel()
-			f := openFaulty(t)
+			f := openFaulty(t, 0)
 			l := newLife()
 			for n := 1; !l.done; n++ {
 				*l = *newLife()
@@ -208,14 +208,13 @@ func (l *life) recover(ctx context.Context, s blob.Store) error {
 
 // TestStall: a store that takes a request and never answers is given up.
 func TestStall(t *testing.T) {
-	f := openFaulty(t)
+	f := openFaulty(t, time.Second)
 	l := newLife()
 	f.proxy.Set(httpfault.From(3, httpfault.Stall))
 	if err := l.live(t.Context(), f); !errors.Is(err, blob.ErrUnavailable) {
 		t.Errorf("a store that has stalled: %v", err)
 	}
-	f.proxy.Set(nil)
-	if err := l.all(t.Context(), f); err != nil {
+	if err := l.all(t.Context(), f.calm); err != nil {
 		t.Error(err)
 	}
 	f.wantNothing(t, 3)
@@ -224,7 +223,7 @@ func TestStall(t *testing.T) {
 
 // TestCanceled: who gives up waits for nothing, whatever the store does.
 func TestCanceled(t *testing.T) {
-	f := openFaulty(t)
+	f := openFaulty(t, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	f.proxy.Set(func(n int, _ *http.Request) httpfault.Action {
 		if n < 3 {

@@ -4,31 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orlop/orlop/internal/blob"
 )
 
-var _ blob.Forker = (*Store)(nil)
+// copySize is the size of the parts that the store copies, in bytes, and
+// copiesAtOnce how many it copies at a time.
+const (
+	copySize     = 256 << 20
+	copiesAtOnce = 4
+)
 
-// Fork implements blob.Forker. It makes the parts that were synced an object,
-// after which nobody can send another to the same upload, and copies that into a
-// new one. Where the former writer has made the object meanwhile, that is copied.
+// Fork implements blob.Forker. What was sent of the old object as parts becomes
+// an object, which its writer can change no more, and the store copies it.
 func (s *Store) Fork(ctx context.Context, from, to string, offset int64, saved []byte) (blob.Writer, error) {
 	if err := errors.Join(begin(ctx, from), begin(ctx, to)); err != nil {
 		return nil, err
 	}
-	if len(saved) == 0 {
-		return nil, fmt.Errorf("fork object %s: %w", from, blob.ErrNotFound)
-	}
-	st, err := unmarshal(saved)
-	if err == nil && offset != st.size {
-		err = blob.ErrShort
-	}
+	st, err := parse(offset, saved)
 	if err != nil {
 		return nil, fmt.Errorf("fork object %s: %w", from, err)
 	}
@@ -40,65 +39,122 @@ func (s *Store) Fork(ctx context.Context, from, to string, offset int64, saved [
 	return w, nil
 }
 
+// fork takes what a state of another object names.
 func (w *writer) fork(from string, st *state) error {
-	frozen, err := w.store.freeze(w.ctx, from, st)
+	w.size = st.size
+	if len(st.parts) == 0 {
+		err := w.forkTail(from, st.tail)
+		if !errors.Is(err, blob.ErrNotFound) {
+			return err
+		}
+	}
+	final, err := w.store.seal(w.ctx, from, st)
 	if err != nil {
 		return err
 	}
-	if frozen >= st.size { // the former writer has made it of all that it had
-		return w.copy(from, st.size)
-	}
-	if err := w.copy(from, st.size-st.tail.size); err != nil || st.tail.id == "" {
+	n := min(final.size, st.size)
+	if err := w.copy(from, final, n); err != nil || n == st.size {
 		return err
 	}
-	tail := w.store.buffers.buffer()
-	defer tail.release()
-	if err := w.store.readTail(w.ctx, from, st.tail, tail); err != nil {
-		return err
+	if n+st.tail.size != st.size {
+		return blob.ErrShort
 	}
-	_, err = tail.body().WriteTo(w)
-	return err
+	return w.forkTail(from, st.tail)
 }
 
-// freeze makes an object of the parts of an upload, if the former writer has not
-// done so, and tells its size: 0 where there is none, and are no parts.
-func (s *Store) freeze(ctx context.Context, key string, st *state) (int64, error) {
-	parts, size := make([]*part, len(st.parts)), int64(0)
-	for i := range st.parts {
-		parts[i] = &st.parts[i]
-		size += st.parts[i].size
+func (w *writer) forkTail(from string, t tail) error {
+	if t.id == "" {
+		return nil
 	}
-	if len(parts) > 0 {
+	return w.store.readTail(w.ctx, from, t, w.fill)
+}
+
+// final is an object that changes no more.
+type final struct {
+	size int64
+	etag *string
+}
+
+// seal makes an object of the parts that a state names, unless their writer has
+// done so, with those and perhaps more.
+func (s *Store) seal(ctx context.Context, key string, st *state) (final, error) {
+	if len(st.parts) > 0 {
+		parts, size := make([]*part, len(st.parts)), int64(0)
+		for i := range parts {
+			parts[i] = &st.parts[i]
+			size += parts[i].size
+		}
 		err := s.complete(ctx, key, st.upload, size, parts)
 		if err != nil && !errors.Is(err, blob.ErrNotFound) && !errors.Is(err, blob.ErrExists) {
-			return 0, err
+			return final{}, err
 		}
 	}
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(s.name(key))})
-	switch {
-	case err == nil && aws.ToInt64(out.ContentLength) >= size:
-		return aws.ToInt64(out.ContentLength), nil
-	case err == nil:
-		return 0, blob.ErrShort
-	case status(err) == http.StatusNotFound && len(parts) == 0:
-		return 0, nil
-	case status(err) == http.StatusNotFound:
-		return 0, fmt.Errorf("%w: %w", blob.ErrNotFound, err)
+	if status(err) == http.StatusNotFound {
+		return final{}, blob.ErrNotFound
 	}
-	return 0, failure(ctx, err)
+	if err != nil {
+		return final{}, failure(ctx, err)
+	}
+	return final{size: aws.ToInt64(out.ContentLength), etag: out.ETag}, nil
 }
 
-// copy begins the object with the first bytes of another. It reads and sends
-// them: what a store copies itself has no checksum in many of them.
-func (w *writer) copy(from string, size int64) error {
-	if size == 0 {
+// copy takes the first n bytes of an object: as parts that the store copies, or,
+// where they are too few for that, itself.
+func (w *writer) copy(from string, f final, n int64) error {
+	if n < minPart {
+		return w.read(from, n)
+	}
+	w.sum = MD5 // stores that copy do not all tell a part's checksum, and those of an upload are of one kind
+	var err error
+	if w.upload, err = w.store.createUpload(w.ctx, w.key, w.sum); err != nil {
+		return err
+	}
+	count := (n + copySize - 1) / copySize
+	each := (n + count - 1) / count
+	group, ctx := errgroup.WithContext(w.ctx)
+	group.SetLimit(copiesAtOnce)
+	for off := int64(0); off < n; off += each {
+		p := &part{size: min(each, n-off)}
+		w.parts = append(w.parts, p)
+		number := len(w.parts)
+		group.Go(func() error { return w.store.copyPart(ctx, w, number, from, f, off, p) })
+	}
+	return group.Wait()
+}
+
+// read takes the first n bytes of an object into the part to come.
+func (w *writer) read(from string, n int64) error {
+	if n == 0 {
 		return nil
 	}
-	obj, err := w.store.OpenPart(w.ctx, from, 0, size)
+	obj, err := w.store.OpenPart(w.ctx, from, 0, n)
 	if err != nil {
 		return err
 	}
 	defer obj.Close()
-	_, err = io.Copy(w, io.NewSectionReader(obj, 0, size))
-	return err
+	b := make([]byte, n)
+	if _, err := obj.ReadAt(b, 0); err != nil {
+		return err
+	}
+	_, _ = w.fill.Write(b)
+	return nil
+}
+
+// copyPart lets the store copy a part of an object.
+func (s *Store) copyPart(ctx context.Context, w *writer, number int, from string, f final, off int64, p *part) error {
+	source := url.URL{Path: s.bucket + "/" + s.name(from)}
+	out, err := s.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+		Bucket: &s.bucket, Key: aws.String(s.name(w.key)), UploadId: &w.upload, PartNumber: aws.Int32(int32(number)),
+		CopySource: aws.String(source.EscapedPath()), CopySourceIfMatch: f.etag,
+		CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", off, off+p.size-1)),
+	})
+	if err != nil {
+		return failure(ctx, err)
+	}
+	if out.CopyPartResult == nil {
+		return errors.New("the store copies a part and does not tell its ETag")
+	}
+	p.etag = unquote(out.CopyPartResult.ETag)
+	return nil
 }

@@ -101,26 +101,29 @@ func (c Checksum) of(b *buffer) string {
 
 // sendPart sends a part. One that was sent before under the same number is
 // replaced.
-func (s *Store) sendPart(ctx context.Context, key, upload string, number int, b *buffer) (part, error) {
+func (s *Store) sendPart(ctx context.Context, key, upload string, number int, sum Checksum, b *buffer) (part, error) {
 	in := &s3.UploadPartInput{
 		Bucket: &s.bucket, Key: aws.String(s.name(key)), UploadId: &upload, PartNumber: aws.Int32(int32(number)),
 		Body: b.body(), ContentLength: aws.Int64(b.bytes),
 	}
-	s.setSum(s.sum.of(b), &in.ChecksumCRC32C, &in.ChecksumSHA256, &in.ContentMD5)
+	sum.set(sum.of(b), &in.ChecksumCRC32C, &in.ChecksumSHA256, &in.ContentMD5)
 	out, err := s.client.UploadPart(ctx, in)
 	if err != nil {
 		return part{}, failure(ctx, err)
 	}
-	sum := aws.ToString(out.ChecksumCRC32C)
-	if s.sum == SHA256 {
-		sum = aws.ToString(out.ChecksumSHA256)
+	p := part{size: b.bytes, etag: unquote(out.ETag)}
+	switch sum {
+	case CRC32C:
+		p.sum = aws.ToString(out.ChecksumCRC32C)
+	case SHA256:
+		p.sum = aws.ToString(out.ChecksumSHA256)
 	}
-	return part{size: b.bytes, etag: unquote(out.ETag), sum: sum}, nil
+	return p, nil
 }
 
-// setSum puts a checksum into the field of a request where it belongs.
-func (s *Store) setSum(sum string, crc32c, sha256, md5 **string) {
-	switch s.sum {
+// set puts a checksum into the field of a request where it belongs.
+func (c Checksum) set(sum string, crc32c, sha256, md5 **string) {
+	switch c {
 	case CRC32C:
 		*crc32c = &sum
 	case SHA256:
@@ -131,11 +134,11 @@ func (s *Store) setSum(sum string, crc32c, sha256, md5 **string) {
 }
 
 // completed is a part as the request that completes an upload names it.
-func (s *Store) completed(number int, p part) types.CompletedPart {
+func (s *Store) completed(number int, p *part) types.CompletedPart {
 	c := types.CompletedPart{PartNumber: aws.Int32(int32(number)), ETag: aws.String(`"` + p.etag + `"`)}
 	if p.sum != "" {
-		var ignored *string
-		s.setSum(p.sum, &c.ChecksumCRC32C, &c.ChecksumSHA256, &ignored)
+		var none *string
+		s.sum.set(p.sum, &c.ChecksumCRC32C, &c.ChecksumSHA256, &none)
 	}
 	return c
 }

@@ -89,6 +89,7 @@ var (
 	_ blob.Store      = (*Store)(nil)
 	_ blob.PartOpener = (*Store)(nil)
 	_ blob.Signer     = (*Store)(nil)
+	_ blob.Forker     = (*Store)(nil)
 )
 
 // maxAhead bounds the parts of all writers that are on their way while the next

@@ -19,10 +19,10 @@ import (
 // mediaType is that of all objects, which clients see that are redirected.
 const mediaType = "application/octet-stream"
 
-// createUpload begins a multipart upload.
-func (s *Store) createUpload(ctx context.Context, key string) (id string, err error) {
+// createUpload begins a multipart upload, all of whose parts have that checksum.
+func (s *Store) createUpload(ctx context.Context, key string, sum Checksum) (id string, err error) {
 	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-		Bucket: &s.bucket, Key: aws.String(s.name(key)), ContentType: aws.String(mediaType), ChecksumAlgorithm: s.sum.algorithm(),
+		Bucket: &s.bucket, Key: aws.String(s.name(key)), ContentType: aws.String(mediaType), ChecksumAlgorithm: sum.algorithm(),
 	})
 	if err != nil {
 		return "", failure(ctx, err)
@@ -42,7 +42,7 @@ func (s *Store) findUpload(ctx context.Context, key, id string) error {
 func (s *Store) complete(ctx context.Context, key, id string, size int64, parts []*part) error {
 	completed := make([]types.CompletedPart, len(parts))
 	for i, p := range parts {
-		completed[i] = s.completed(i+1, *p)
+		completed[i] = s.completed(i+1, p)
 	}
 	_, err := s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &s.bucket, Key: aws.String(s.name(key)), UploadId: &id, IfNoneMatch: s.absent(),
@@ -94,7 +94,7 @@ func (s *Store) put(name string, content *buffer) *s3.PutObjectInput {
 	in := &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &name, Body: content.body(), ContentLength: &content.bytes, ContentType: aws.String(mediaType),
 	}
-	s.setSum(s.sum.of(content), &in.ChecksumCRC32C, &in.ChecksumSHA256, &in.ContentMD5)
+	s.sum.set(s.sum.of(content), &in.ChecksumCRC32C, &in.ChecksumSHA256, &in.ContentMD5)
 	return in
 }
 

@@ -29,6 +29,7 @@ type writer struct {
 	fill   *buffer // what comes after the parts
 	size   int64   // of all that was written
 	upload string  // id of the multipart upload; "" until there is a part
+	sum    Checksum
 	parts  []*part // those on their way are set when the sending is over
 	saved  state   // as last synced, or appended to
 	kept   bool    // somebody may go on from it, or the object is committed
@@ -46,7 +47,7 @@ type writer struct {
 var _ blob.Writer = (*writer)(nil)
 
 func (s *Store) newWriter(ctx context.Context, key string) *writer {
-	w := &writer{store: s, key: key, fill: s.buffers.buffer(), slots: make(chan struct{}, perWriter)}
+	w := &writer{store: s, key: key, sum: s.sum, fill: s.buffers.buffer(), slots: make(chan struct{}, perWriter)}
 	w.ctx, w.stop = context.WithCancel(ctx)
 	return w
 }
@@ -65,13 +66,7 @@ func (s *Store) Append(ctx context.Context, key string, offset int64, saved []by
 	if err := begin(ctx, key); err != nil {
 		return nil, err
 	}
-	if len(saved) == 0 {
-		return nil, fmt.Errorf("append to object %s: %w", key, blob.ErrNotFound) // nothing was ever synced
-	}
-	st, err := unmarshal(saved)
-	if err == nil && offset != st.size {
-		err = blob.ErrShort
-	}
+	st, err := parse(offset, saved)
 	if err != nil {
 		return nil, fmt.Errorf("append to object %s: %w", key, err)
 	}
@@ -83,12 +78,27 @@ func (s *Store) Append(ctx context.Context, key string, offset int64, saved []by
 	return w, nil
 }
 
+// parse gives the state of an object at an offset.
+func parse(offset int64, saved []byte) (*state, error) {
+	if len(saved) == 0 {
+		return nil, blob.ErrNotFound // nothing was ever synced
+	}
+	st, err := unmarshal(saved)
+	if err == nil && offset != st.size {
+		err = blob.ErrShort
+	}
+	return st, err
+}
+
 // restore goes on from a saved state, after a look whether what it names is
 // still there.
 func (w *writer) restore(st *state) error {
 	w.saved, w.kept, w.upload = *st, true, st.upload
 	for _, p := range st.parts {
 		w.parts = append(w.parts, &p)
+	}
+	if len(st.parts) > 0 && st.parts[0].sum == "" {
+		w.sum = MD5
 	}
 	w.size = st.size
 	w.tails.dead = st.old
@@ -130,7 +140,7 @@ func (w *writer) send() (err error) {
 		return fmt.Errorf("%w: more than %d parts", blob.ErrFull, maxParts)
 	}
 	if w.upload == "" {
-		if w.upload, err = w.store.createUpload(w.ctx, w.key); err != nil {
+		if w.upload, err = w.store.createUpload(w.ctx, w.key, w.sum); err != nil {
 			return err
 		}
 	}
@@ -142,7 +152,7 @@ func (w *writer) send() (err error) {
 	send := func() {
 		defer func() { <-w.slots }()
 		defer content.release()
-		sent, err := w.store.sendPart(w.ctx, w.key, w.upload, number, content)
+		sent, err := w.store.sendPart(w.ctx, w.key, w.upload, number, w.sum, content)
 		if err != nil {
 			w.note(err)
 		}
