@@ -18,11 +18,15 @@ import (
 //go:embed migrations/*.sql migrations/postgres/*.sql
 var migrations embed.FS
 
-// migrateSQLite brings the schema up to date. Migrations only go forward.
-func migrateSQLite(ctx context.Context, db *sql.DB) error {
+// migrateSQLite brings the schema up to date, or only checks that it is.
+// Migrations only go forward.
+func migrateSQLite(ctx context.Context, db *sql.DB, check bool) error {
 	p, err := provider(goose.DialectSQLite3, db, "migrations")
 	if err != nil {
 		return err
+	}
+	if check {
+		return current(ctx, p)
 	}
 	if _, err = p.Up(ctx); err != nil {
 		err = explain(err)
@@ -46,7 +50,7 @@ const (
 // migratePostgres is migrateSQLite for a database that other nodes may be
 // migrating at the same moment. They take turns by a row with a lease, which
 // asks nothing special of the database.
-func migratePostgres(ctx context.Context, db *sql.DB) error {
+func migratePostgres(ctx context.Context, db *sql.DB, check bool) error {
 	turn, err := lock.NewPostgresTableLocker(
 		lock.WithTableLeaseDuration(migrationLease), lock.WithTableHeartbeatInterval(migrationLease/5),
 		lock.WithTableLockTimeout(migrationPoll, migrationPolls))
@@ -57,6 +61,9 @@ func migratePostgres(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
+	if check {
+		return current(ctx, p)
+	}
 	needed, err := pending(ctx, p)
 	if err != nil || !needed {
 		return err
@@ -65,6 +72,15 @@ func migratePostgres(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("migrate: %w", explain(err))
 	}
 	_, err = pending(ctx, p)
+	return err
+}
+
+// current tells whether the schema is that of this program.
+func current(ctx context.Context, p *goose.Provider) error {
+	needed, err := pending(ctx, p)
+	if err == nil && needed {
+		err = ErrSchema
+	}
 	return err
 }
 

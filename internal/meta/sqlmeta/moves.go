@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/orlop/orlop/internal/meta"
 )
 
 // Direction is where a registry is being moved.
@@ -108,4 +110,22 @@ func (db *DB) Thaw(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// NamedObjects lists at most n objects that blobs name, by key, after one.
+func (db *DB) NamedObjects(ctx context.Context, after string, n int) ([]meta.Object, error) {
+	found, err := db.rows(ctx, `SELECT storage_key, size FROM blobs WHERE storage_key > $1 ORDER BY storage_key LIMIT $2`, after, n)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	var list []meta.Object
+	for found.Next() {
+		var o meta.Object
+		if err := found.Scan(&o.Key, &o.Size); err != nil {
+			return nil, err
+		}
+		list = append(list, o)
+	}
+	return list, errors.Join(found.Err(), found.Close())
 }

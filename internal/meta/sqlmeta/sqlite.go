@@ -33,7 +33,11 @@ type sqliteEngine struct {
 // its schema up to date.
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	o.setDefaults()
-	if err := makePrivate(path); err != nil {
+	if o.Existing {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("open metadata: %w", err)
+		}
+	} else if err := makePrivate(path); err != nil {
 		return nil, err
 	}
 	db := newDB(o)
@@ -44,7 +48,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
 	e.write.SetMaxOpenConns(1)
-	if err := migrateSQLite(ctx, e.write); err != nil {
+	if err := migrateSQLite(ctx, e.write, o.Existing); err != nil {
 		e.write.Close()
 		return nil, fmt.Errorf("open metadata %s: %w", filepath.Base(path), err)
 	}
