@@ -25,6 +25,8 @@ type Options struct {
 	Gate *gate.Gate
 	// Registries are those that the server hosts; required.
 	Registries *hosting.Registries
+	// Garbage is the server's garbage collector; required.
+	Garbage Garbage
 }
 
 // API is the handler of /api/v1/. It is safe for concurrent use.
@@ -32,6 +34,7 @@ type API struct {
 	authn      *authn.Authenticator
 	gate       *gate.Gate
 	registries *hosting.Registries
+	garbage    Garbage
 	mux        *http.ServeMux
 }
 
@@ -95,6 +98,9 @@ var routes = []route{
 	{"GET", "registries", viewSettings, (*API).listRegistries},
 	{"POST", "registries", manageRegistries, (*API).createRegistry},
 	{"DELETE", "registries/{name}", manageRegistries, (*API).deleteRegistry},
+
+	{"GET", "gc", manageRegistries, (*API).getGC},
+	{"POST", "gc", manageRegistries, (*API).runGC},
 }
 
 // Routes lists every operation of the API as "METHOD path".
@@ -108,7 +114,7 @@ func Routes() []string {
 
 // New returns the handler of /api/v1/.
 func New(o Options) *API {
-	a := &API{authn: o.Authn, gate: o.Gate, registries: o.Registries, mux: http.NewServeMux()}
+	a := &API{authn: o.Authn, gate: o.Gate, registries: o.Registries, garbage: o.Garbage, mux: http.NewServeMux()}
 	patterns := map[string][]route{}
 	for _, rt := range routes {
 		patterns[rt.pattern] = append(patterns[rt.pattern], rt)

@@ -38,6 +38,7 @@ Exit codes of the commands that az has too: 0 done, 1 failed, 2 wrong use,
 		newACRServicePrincipalCommand(env),
 		newACRUserCommand(env),
 		newACRRoleCommand(env),
+		newACRGCCommand(env),
 	)
 }
 

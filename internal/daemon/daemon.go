@@ -108,6 +108,8 @@ that --config names (data).`,
 		&cobra.Command{Use: "serve", Short: "Serve the registry", Args: noArgs, RunE: serve},
 		newConfig(env),
 		newAzureSetup(env),
+		newGC(env),
+		newMigrate(env),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(env.Stdout, "orlopd", buildVersion())
 			return err

@@ -134,3 +134,6 @@ func (c *Counts) add(rv *meta.Review) {
 func (c *Collector) Explain(ctx context.Context, kept bool) iter.Seq2[meta.Finding, error] {
 	return c.db.GCFindings(ctx, kept)
 }
+
+// Now is the time by the clock of the stores.
+func (c *Collector) Now() time.Time { return c.db.Now() }

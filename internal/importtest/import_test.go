@@ -41,8 +41,8 @@ var public = []string{"/", "/ref/...", "/remote/...", "/layout/...", "/memory/..
 var serverParts = []string{
 	"/internal/server/...", "/internal/daemon/...", "/internal/config/...", "/internal/tlsauto/...",
 	"/internal/distapi/...", "/internal/acrapi/...", "/internal/tokenapi/...", "/internal/adminapi/...", "/internal/armapi/...", "/internal/gate/...", "/internal/hosting/...",
-	"/internal/registry/...", "/internal/authn/...", "/internal/authz/...", "/internal/meta/...", "/internal/blob/...",
-	"/internal/federation/...",
+	"/internal/registry/...", "/internal/authn/...", "/internal/authz/...", "/internal/meta/...", "/internal/blob/...", "/internal/migrate/...",
+	"/internal/federation/...", "/internal/gc/...", "/internal/control/...", "/internal/metrics/...",
 }
 
 var rules = []rule{
@@ -77,7 +77,7 @@ var rules = []rule{
 	},
 	{
 		why:      "the engine and identity know no HTTP",
-		packages: []string{"/internal/registry/...", "/internal/authn/...", "/internal/authz/...", "/internal/hosting/...", "/internal/meta/...", "/internal/blob/..."},
+		packages: []string{"/internal/registry/...", "/internal/gc/...", "/internal/authn/...", "/internal/authz/...", "/internal/hosting/...", "/internal/meta/...", "/internal/blob/..."},
 		except:   []string{"/internal/blob/s3", "/internal/blob/azblob"}, // clients of services that speak it
 		deny:     []string{"net/http/..."},
 	},

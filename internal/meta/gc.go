@@ -60,14 +60,14 @@ const (
 
 // Finding is what a garbage collector would say of something.
 type Finding struct {
-	Kind         string
-	Repositories []string      // some of those that have it
-	Digest       digest.Digest // "" of uploads and objects
-	Name         string        // the id of an upload, the key of an object
-	Size         int64         // bytes
+	Kind         string        `json:"kind"`
+	Repositories []string      `json:"repositories,omitempty"` // some of those that have it
+	Digest       digest.Digest `json:"digest,omitempty"`       // "" of uploads and objects
+	Name         string        `json:"name,omitempty"`         // the id of an upload, the key of an object
+	Size         int64         `json:"size"`                   // bytes
 	// Since is when it was last used or lost its use, as far as that is known;
 	// a use since then may have put it off.
-	Since  time.Time
-	Goes   bool   // now
-	Reason string // why it goes or stays
+	Since  time.Time `json:"since,omitzero"`
+	Goes   bool      `json:"goes"`   // now
+	Reason string    `json:"reason"` // why it goes or stays
 }

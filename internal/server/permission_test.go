@@ -76,6 +76,7 @@ var needs = map[string]string{
 	"GET /api/v1/access": view, "PATCH /api/v1/access": tokens, "PUT /api/v1/access/role-mode": principals,
 	"GET /api/v1/access/repositories/{name...}": tokens, "PATCH /api/v1/access/repositories/{name...}": tokens,
 	"GET /api/v1/registry": view, "GET /api/v1/registries": view, "POST /api/v1/registries": owning, "DELETE /api/v1/registries/{name}": owning,
+	"GET /api/v1/gc": owning, "POST /api/v1/gc": owning,
 }
 
 // operations says what each role may do: in the classic mode of a registry, and

@@ -56,6 +56,10 @@ type Server struct {
 	active    atomic.Int64 // requests being served
 	unused    unusedConns
 	listeners []net.Listener
+	sides     []*side
+
+	metricsAddress string
+
 	collector *gc.Collector
 	stopGC    context.CancelFunc
 	collected chan struct{}
@@ -83,13 +87,19 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *Server, 
 		return nil, err
 	}
 	s.readiness.probe = s.probe
+	if err := s.openSides(ctx); err != nil {
+		return nil, err
+	}
 	s.startCollecting()
 	return s, nil
 }
 
 // openEngine opens the metadata and the blobs and the engine on both.
 func (s *Server) openEngine(ctx context.Context) (err error) {
-	if s.db, err = sqlmeta.Open(ctx, s.dir.join("orlop.db"), sqlmeta.Options{KeepDeleted: s.cfg.KeepDeleted, UntaggedRetention: s.cfg.UntaggedRetention}); err != nil {
+	if err := s.openMetadata(ctx); err != nil {
+		return err
+	}
+	if err := refuseMoved(ctx, s.db); err != nil {
 		return err
 	}
 	if err := s.openBlobs(ctx); err != nil {
@@ -136,7 +146,7 @@ func (s *Server) openAPIs(ctx context.Context) error {
 		Authn: ident, Gate: s.gate, Registries: s.registries, Size: s.db.StoredSize, SoftDeleteDays: days(s.cfg.KeepDeleted),
 		ManagedIdentity: s.cfg.ManagedIdentity, ManagedIdentitySecret: string(s.cfg.ManagedIdentitySecret),
 	})
-	s.admin = adminapi.New(adminapi.Options{Authn: ident, Gate: s.gate, Registries: s.registries})
+	s.admin = adminapi.New(adminapi.Options{Authn: ident, Gate: s.gate, Registries: s.registries, Garbage: garbage{s.collector}})
 	return nil
 }
 
@@ -170,6 +180,9 @@ func (s *Server) Close() error {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	for _, sd := range s.sides {
+		errs = append(errs, sd.close())
 	}
 	s.federation.close()
 	if s.stopGC != nil {
