@@ -92,12 +92,13 @@ func pages[K any, T any](e *explainer, first K, query string, args []any, scan f
 
 // explainRow is a row that waits.
 type explainRow struct {
-	at   int64
-	id   int64
-	name string
-	repo string
-	size int64
-	dgst []byte
+	at       int64
+	id       int64
+	registry int64
+	name     string
+	repo     string
+	size     int64
+	dgst     []byte
 }
 
 func (r explainRow) byID() (int64, int64)    { return r.at, r.id }
@@ -118,15 +119,18 @@ func (e *explainer) uploads() (bool, error) {
 }
 
 func (e *explainer) deleted() (bool, error) {
-	return pages(e, int64(0), `SELECT deleted, id, repo, digest, image_size FROM deleted_manifests
-		WHERE deleted <= $1 AND (deleted, id) > ($2, $3) ORDER BY deleted, id LIMIT $4`, []any{e.limit(e.now.Add(-e.db.keep))},
+	if err := e.db.readKeepings(e.ctx); err != nil {
+		return false, err
+	}
+	return pages(e, int64(math.MinInt64), `SELECT deleted, id, registry_id, repo, digest, image_size FROM deleted_manifests
+		WHERE deleted <= $1 AND $2 < 1 AND id > $3 ORDER BY id LIMIT $4`, []any{e.limit(e.now.Add(-e.db.shortestKeeping()))},
 		func(scan func(...any) error) (r explainRow, err error) {
-			err = scan(&r.at, &r.id, &r.repo, &r.dgst, &r.size)
+			err = scan(&r.at, &r.id, &r.registry, &r.repo, &r.dgst, &r.size)
 			return r, err
-		}, explainRow.byID,
+		}, func(r explainRow) (int64, int64) { return 0, r.id },
 		func(r explainRow) (bool, error) {
 			f := meta.Finding{Kind: meta.GCDeleted, Repositories: []string{r.repo}, Digest: unpackDigest(r.dgst), Size: r.size, Since: moment(r.at)}
-			f.Goes, f.Reason = e.due(moment(r.at).Add(e.db.keep), "it was deleted and can be restored no more", "it was deleted and can be restored")
+			f.Goes, f.Reason = e.due(moment(r.at).Add(e.db.keeping(r.registry).time), "it was deleted and can be restored no more", "it was deleted and can be restored")
 			return e.give(f), nil
 		})
 }

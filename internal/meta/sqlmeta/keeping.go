@@ -30,6 +30,17 @@ func (db *DB) keeping(registry int64) keeping {
 	return keeping{db.keep > 0, db.keep}
 }
 
+// shortestKeeping is the shortest time that any registry keeps what is deleted.
+func (db *DB) shortestKeeping() time.Duration {
+	shortest := db.keep
+	if p := db.keepings.known.Load(); p != nil {
+		for _, k := range *p {
+			shortest = min(shortest, k.time)
+		}
+	}
+	return shortest
+}
+
 // gone is the moment before which what was deleted in a registry cannot be
 // restored any more.
 func (db *DB) gone(registry int64) int64 { return micros(db.now().Add(-db.keeping(registry).time)) }
