@@ -15,6 +15,8 @@ import (
 func explainPostgres(err error) error {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	switch {
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrFull), errors.Is(err, errDamaged):
+		return err // it was explained before
 	case !ok && disconnected(err):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case !ok:
