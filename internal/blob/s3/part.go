@@ -27,7 +27,7 @@ const (
 // of them hold 5 TiB.
 const (
 	firstPart = 8 << 20
-	flatParts = 1400
+	flatParts = 1350
 )
 
 // partSize is the size of a part in bytes; parts count from 1.
