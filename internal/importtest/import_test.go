@@ -77,7 +77,7 @@ var rules = []rule{
 	},
 	{
 		why:      "the engine and identity know no HTTP",
-		packages: []string{"/internal/registry/...", "/internal/gc/...", "/internal/authn/...", "/internal/authz/...", "/internal/hosting/...", "/internal/meta/...", "/internal/blob/..."},
+		packages: []string{"/internal/registry/...", "/internal/gc/...", "/internal/migrate/...", "/internal/authn/...", "/internal/authz/...", "/internal/hosting/...", "/internal/meta/...", "/internal/blob/..."},
 		except:   []string{"/internal/blob/s3", "/internal/blob/azblob"}, // clients of services that speak it
 		deny:     []string{"net/http/..."},
 	},
