@@ -117,13 +117,22 @@ func (g *Gate) challengeFor(r *http.Request, err error) string {
 	return challenge(site, nil, false)
 }
 
-// retryAfter is how long a caller has to wait who asked too often.
+// later is an error that tells when it may be over.
+type later interface {
+	error
+	RetryAfter() time.Duration
+}
+
+// retryAfter is how long a caller has to wait who asked too often, or too soon.
 func retryAfter(err error) (time.Duration, bool) {
 	if t, ok := errors.AsType[*authn.ThrottledError](err); ok {
 		return t.After, true
 	}
 	if o, ok := errors.AsType[*overLimit](err); ok {
 		return o.after, true
+	}
+	if e, ok := errors.AsType[later](err); ok {
+		return e.RetryAfter(), true
 	}
 	return 0, false
 }

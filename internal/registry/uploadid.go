@@ -129,7 +129,7 @@ func (r *Registry) expires(id string) time.Time {
 // claim makes this request the only one that uses an upload.
 func (u *uploads) claim(id string) (release func(), err error) {
 	if _, busy := u.active.LoadOrStore(id, struct{}{}); busy {
-		return nil, errUploadBusy
+		return nil, &busyError{usualWait}
 	}
 	return sync.OnceFunc(func() { u.active.Delete(id) }), nil
 }

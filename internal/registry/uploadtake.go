@@ -38,8 +38,8 @@ func (u *upload) take(ctx context.Context) (abandoned bool, err error) {
 	if !u.r.opts.Shared {
 		return false, nil
 	}
-	if u.row.Taken.After(u.r.opts.Now()) {
-		return false, errUploadBusy
+	if left := u.row.Taken.Sub(u.r.opts.Now()); left > 0 {
+		return false, &busyError{min(left, uploadLease)}
 	}
 	abandoned = !u.row.Taken.IsZero()
 	until := u.r.lease()
@@ -81,12 +81,26 @@ func (u *upload) renew() error {
 	return u.save(context.WithoutCancel(u.ctx), row)
 }
 
-// errUploadBusy refuses an upload that another request is using.
+// busyError refuses an upload that another request is using.
+type busyError struct{ after time.Duration }
+
+// usualWait is how long to wait for a request of this node.
+const usualWait = time.Second
+
 var errUploadBusy = func() *orlop.Error {
 	e := orlop.ErrUploadInvalid.With("the upload is in use by another request")
 	e.Status = 409
 	return e
 }()
+
+// Error implements error.
+func (e *busyError) Error() string { return errUploadBusy.Error() }
+
+// Unwrap makes it the specification's error.
+func (e *busyError) Unwrap() error { return errUploadBusy }
+
+// RetryAfter is when it will have been let go of.
+func (e *busyError) RetryAfter() time.Duration { return e.after }
 
 // refused translates what the store says to a change of the upload. If another
 // request has changed it since, this one has lost it.
@@ -103,7 +117,7 @@ func (u *upload) refused(ctx context.Context, err error) error {
 	case err != nil:
 		return translate(err, nil)
 	}
-	return errUploadBusy
+	return &busyError{usualWait}
 }
 
 // forget deletes an object of an upload that was lost, unless the request that
