@@ -29,7 +29,9 @@ type CopyOptions struct {
 	// MountPusher.
 	Concurrency int
 	// MountFrom are repositories of the destination's registry in which blobs may
-	// lie already, tried in order: they are mounted rather than sent.
+	// lie already, tried in order: they are mounted rather than sent. If the
+	// repository that is copied from is one of them, it is tried before the
+	// destination is asked for a blob.
 	MountFrom []string
 	// Attempts is how often in a row the reading of a blob may break off without
 	// bringing a byte before Copy gives up; it goes on where it broke off.
@@ -171,6 +173,8 @@ type copier struct {
 	expecter         Expecter            // the destination, if it is one and wants to know
 	checked          bool                // the destination checks blobs in this process
 	guess            guess
+	near             sync.Once // guards nearErr: how the first mount from the source went
+	nearErr          error
 	tags             []string // what is set with the root
 
 	leaves *semaphore.Weighted // bytes of the manifests in memory that are no indexes

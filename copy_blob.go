@@ -5,12 +5,16 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 )
 
 // copyBlob makes a blob available at the destination.
 func (c *copier) copyBlob(ctx context.Context, desc Descriptor) error {
 	return c.once(ctx, nodeKey{desc.Digest, false}, func(n *node) error {
+		if done, err := c.mountFromSource(ctx, desc); err != nil || done {
+			return err
+		}
 		return c.gate.pass(ctx, desc.Size, func() error {
 			if done, err := c.findBlob(ctx, n, desc); err != nil || done {
 				return err
@@ -50,6 +54,34 @@ func (c *copier) hasBlob(ctx context.Context, desc Descriptor) (bool, error) {
 		return false, &CopyError{"look for blob", Destination, desc, err}
 	}
 	return false, nil
+}
+
+// mountFromSource mounts a blob of the repository that is copied from, if that is
+// one of the destination's registry: there it is, so that it need not be asked for,
+// and needs no room for its content. The first attempt goes ahead alone, and if it
+// fails it was the last.
+func (c *copier) mountFromSource(ctx context.Context, desc Descriptor) (bool, error) {
+	if c.srcRepo == c.dstRepo || !slices.Contains(c.o.MountFrom, c.srcRepo) {
+		return false, nil
+	}
+	first := false
+	c.near.Do(func() {
+		first = true
+		c.nearErr = c.mountNear(ctx, desc)
+	})
+	err := c.nearErr
+	if err == nil && !first {
+		err = c.mountNear(ctx, desc)
+	}
+	if err != nil {
+		return false, ctx.Err()
+	}
+	c.event(Mounted, desc, 0)
+	return true, nil
+}
+
+func (c *copier) mountNear(ctx context.Context, desc Descriptor) error {
+	return c.gate.pass(ctx, 0, func() error { return c.dst.MountBlob(ctx, c.dstRepo, c.srcRepo, desc.Digest) })
 }
 
 // mountBlob tries to mount a blob. The last repository is left to sendBlob if

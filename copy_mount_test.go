@@ -160,3 +160,32 @@ func TestCopyMountEnds(t *testing.T) {
 	}
 	wantGraph(t, dst, "to", "v1")
 }
+
+// Within one registry blobs are mounted without a question; where that does not
+// work one attempt shows it.
+func TestCopyWithinARegistry(t *testing.T) {
+	for _, works := range []bool{true, false} {
+		dst := newMounter()
+		src := orlop.Target(dst)
+		if !works { // what is said to be one registry is two
+			src = newSpy()
+		}
+		pushImage(t, src, "from", "image", nil, "v1")
+		dst.stats.Store(0)
+		dst.pushes.Store(0)
+		mounted := 0
+		o := orlop.CopyOptions{MountFrom: []string{"from"}, Progress: func(e orlop.Event) {
+			if e.Kind == orlop.Mounted {
+				mounted++
+			}
+		}}
+		if _, err := orlop.Copy(t.Context(), dst, "to", src, "from", "v1", o); err != nil {
+			t.Fatal(err)
+		}
+		wantGraph(t, dst, "to", string(mustResolve(t, src, "from", "v1").Digest))
+		asked := dst.stats.Load() + dst.pushes.Load()
+		if works && (asked != 0 || mounted == 0) || !works && mounted != 0 {
+			t.Errorf("mounts work: %v: %d mounted, %d questions and pushes", works, mounted, asked)
+		}
+	}
+}
