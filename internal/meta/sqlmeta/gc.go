@@ -223,6 +223,8 @@ func scanAll[T any](tx *Tx, scan func(func(...any) error) (T, error), query stri
 	return out, explain(rows.Err())
 }
 
+const dueObjects = `SELECT storage_key, size, attempts FROM gc_objects WHERE delete_after <= $1 ORDER BY delete_after, storage_key LIMIT $2`
+
 // ClaimObjects returns objects that were due to be removed, and puts them off,
 // further at each attempt: who claims them removes them and says so by
 // ForgetObjects, or they come again.
@@ -234,7 +236,7 @@ func (tx *Tx) ClaimObjects(s Step) ([]meta.Object, error) {
 	due, err := scanAll(tx, func(scan func(...any) error) (c claim, err error) {
 		err = scan(&c.Key, &c.Size, &c.attempts)
 		return c, err
-	}, `SELECT storage_key, size, attempts FROM gc_objects WHERE delete_after <= $1 ORDER BY delete_after, storage_key LIMIT $2`+tx.db.skipLocked(),
+	}, dueObjects+tx.db.skipLocked(),
 		micros(s.Until), s.Rows)
 	if err != nil {
 		return nil, err

@@ -6,10 +6,12 @@ import (
 	"github.com/orlop/orlop/internal/meta"
 )
 
+const dueUploads = `SELECT id FROM uploads WHERE expires < $1 AND taken < $1 ORDER BY expires LIMIT $2`
+
 // ExpireUploads removes uploads whose time is over and leaves their objects to
 // be removed. It returns how many it removed.
 func (tx *Tx) ExpireUploads(s Step) (meta.Review, error) {
-	ids, err := scanAll(tx, scanText, `SELECT id FROM uploads WHERE expires < $1 AND taken < $1 ORDER BY expires, id LIMIT $2`+tx.db.skipLocked(), micros(s.Until), s.Rows)
+	ids, err := scanAll(tx, scanText, dueUploads+tx.db.skipLocked(), micros(s.Until), s.Rows)
 	if err != nil {
 		return meta.Review{}, err
 	}
