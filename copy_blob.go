@@ -61,7 +61,7 @@ func (c *copier) hasBlob(ctx context.Context, desc Descriptor) (bool, error) {
 // and needs no room for its content. The first attempt goes ahead alone, and if it
 // fails it was the last.
 func (c *copier) mountFromSource(ctx context.Context, desc Descriptor) (bool, error) {
-	if c.srcRepo == c.dstRepo || !slices.Contains(c.o.MountFrom, c.srcRepo) {
+	if c.o.Force || c.srcRepo == c.dstRepo || !slices.Contains(c.o.MountFrom, c.srcRepo) {
 		return false, nil
 	}
 	first := false
