@@ -30,8 +30,10 @@ func pushNames(t *testing.T, r *Registry, names ...string) {
 
 // TestRepositoriesPage pages through what a caller may see among what it may
 // not: pages are full, and only the last says that it is.
-func TestRepositoriesPage(t *testing.T) {
-	r := open(t, Options{})
+func TestRepositoriesPage(t *testing.T) { eachEngine(t, testRepositoriesPage) }
+
+func testRepositoriesPage(t *testing.T, e engine) {
+	r := e.open(t, Options{})
 	pushNames(t, r, "a/1", "b/1", "a/2", "b/2", "b/3", "b/4", "a/3", "b/5")
 	for prefix, all := range map[string][]string{
 		"":   {"a/1", "a/2", "a/3", "b/1", "b/2", "b/3", "b/4", "b/5"},
@@ -73,10 +75,12 @@ func TestTagsPage(t *testing.T) {
 }
 
 // TestSweepTakesAll sweeps more than one step takes, what is due and no more.
-func TestSweepTakesAll(t *testing.T) {
+func TestSweepTakesAll(t *testing.T) { eachEngine(t, testSweepTakesAll) }
+
+func testSweepTakesAll(t *testing.T, e engine) {
 	now := time.Now()
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	r := e.openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
 	for i := range 201 {
 		send(t, r, "", fmt.Sprint("upload ", i))
 	}
@@ -141,10 +145,12 @@ func (k *keeping) Delete(ctx context.Context, key string) error {
 
 // TestSweepGoesOn sweeps past an object that cannot be deleted, and takes it
 // when it can.
-func TestSweepGoesOn(t *testing.T) {
+func TestSweepGoesOn(t *testing.T) { eachEngine(t, testSweepGoesOn) }
+
+func testSweepGoesOn(t *testing.T, e engine) {
 	now := time.Now()
 	blobs := &keeping{Store: mem.New(mem.Options{})}
-	r := openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	r := e.openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
 	for i := range 3 {
 		send(t, r, "", fmt.Sprint("upload ", i))
 	}

@@ -195,8 +195,10 @@ func TestUnlock(t *testing.T) {
 }
 
 // TestLockOfAbsent names what is absent.
-func TestLockOfAbsent(t *testing.T) {
-	r := open(t, Options{})
+func TestLockOfAbsent(t *testing.T) { eachEngine(t, testLockOfAbsent) }
+
+func testLockOfAbsent(t *testing.T, e engine) {
+	r := e.open(t, Options{})
 	pushNames(t, r, "a")
 	c := meta.LockChange{Set: meta.NoRead}
 	_, repo := r.LockRepository(t.Context(), "none", c)

@@ -14,7 +14,9 @@ import (
 
 // TestMountFrom mounts a blob only from where the caller may read it, and says
 // the same of what it may not read and what is not there.
-func TestMountFrom(t *testing.T) {
+func TestMountFrom(t *testing.T) { eachEngine(t, testMountFrom) }
+
+func testMountFrom(t *testing.T, e engine) {
 	d := digest.FromString("x")
 	for _, c := range []struct {
 		from    string
@@ -30,7 +32,7 @@ func TestMountFrom(t *testing.T) {
 		{"", []string{"one"}, true},
 		{"", []string{"two"}, true},
 	} {
-		r := open(t, Options{})
+		r := e.open(t, Options{})
 		pushNames(t, r, "one", "two")
 		if err := r.PushBlob(t.Context(), "other", orlop.Descriptor{Digest: digest.FromString(""), Size: 0}, strings.NewReader("")); err != nil {
 			t.Fatal(err)
@@ -47,8 +49,10 @@ func TestMountFrom(t *testing.T) {
 
 // TestBlobGivenTwoSizes refuses a manifest that cannot be right, whichever size
 // comes first.
-func TestBlobGivenTwoSizes(t *testing.T) {
-	r := open(t, Options{})
+func TestBlobGivenTwoSizes(t *testing.T) { eachEngine(t, testBlobGivenTwoSizes) }
+
+func testBlobGivenTwoSizes(t *testing.T, e engine) {
+	r := e.open(t, Options{})
 	pushNames(t, r, "a")
 	for _, sizes := range [][2]int{{1, 2}, {2, 1}, {2, 2}} {
 		raw := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",`+

@@ -16,9 +16,10 @@ import (
 // was made final and before any row says so: the upload goes on, from all that
 // has arrived, and its end succeeds.
 func TestCrashBetweenObjectAndRow(t *testing.T) {
+	e := engine(onSQLite) // alone: shared databases are in nodes_test.go
 	const acked, rest = "acknowledged before", ", and sent with the end"
 	for _, sent := range []string{"", rest} {
-		r := openOn(t, mem.New(mem.Options{}), Options{SmallBlob: 2})
+		r := e.openOn(t, mem.New(mem.Options{}), Options{SmallBlob: 2})
 		id := send(t, r, "", acked)
 		w, err := r.Upload(t.Context(), "a", id)
 		if err != nil {

@@ -85,8 +85,10 @@ func TestPushBlobsWrong(t *testing.T) {
 }
 
 // TestPushBlobsWithoutRows stores blobs where none is kept in the metadata.
-func TestPushBlobsWithoutRows(t *testing.T) {
-	reg := open(t, Options{SmallBlob: -1})
+func TestPushBlobsWithoutRows(t *testing.T) { eachEngine(t, testPushBlobsWithoutRows) }
+
+func testPushBlobsWithoutRows(t *testing.T, e engine) {
+	reg := e.open(t, Options{SmallBlob: -1})
 	blobs, digests := smallOnes(10)
 	if err := reg.PushBlobs(t.Context(), "a", blobs); err != nil {
 		t.Fatal(err)

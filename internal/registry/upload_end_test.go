@@ -21,8 +21,9 @@ import (
 // on with less, so that the blob ends in the database: the object of the first
 // try is not forgotten.
 func TestCutSpillIsRemoved(t *testing.T) {
+	e := engine(onSQLite) // alone: shared databases are in nodes_test.go
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 10})
+	r := e.openOn(t, blobs, Options{SmallBlob: 10})
 	id := send(t, r, "", "hello")
 	u, err := r.Upload(t.Context(), "a", id)
 	if err != nil {
@@ -67,11 +68,13 @@ func (e *early) Create(ctx context.Context, key string) (blob.Writer, error) {
 
 // TestSweptBeforeItsObject sweeps an upload away after its row was made and
 // before its object is: the object does not outlive the upload.
-func TestSweptBeforeItsObject(t *testing.T) {
+func TestSweptBeforeItsObject(t *testing.T) { eachEngine(t, testSweptBeforeItsObject) }
+
+func testSweptBeforeItsObject(t *testing.T, e engine) {
 	now := time.Now()
 	blobs := mem.New(mem.Options{})
 	hook := &early{Store: blobs}
-	r := openOn(t, hook, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	r := e.openOn(t, hook, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
 	hook.run = func() error {
 		now = now.Add(2 * time.Hour)
 		return sweep(t, r)
@@ -123,8 +126,10 @@ func TestRowThatCannotBeWritten(t *testing.T) {
 
 // TestUploadIDInCapitals: an id is used in one spelling only, so that two
 // requests cannot have the same upload.
-func TestUploadIDInCapitals(t *testing.T) {
-	r := open(t, Options{})
+func TestUploadIDInCapitals(t *testing.T) { eachEngine(t, testUploadIDInCapitals) }
+
+func testUploadIDInCapitals(t *testing.T, e engine) {
+	r := e.open(t, Options{})
 	id := send(t, r, "", "hello")
 	if _, err := r.Upload(t.Context(), "a", strings.ToUpper(id)); !errors.Is(err, orlop.ErrUploadUnknown) {
 		t.Errorf("%v", err)
@@ -153,8 +158,9 @@ func checkNoRow(t *testing.T, r *Registry, id string) {
 // TestSpillAgain outgrows the row a second time after the first was cut: one
 // object is left, the blob's.
 func TestSpillAgain(t *testing.T) {
+	e := engine(onSQLite) // alone: shared databases are in nodes_test.go
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 10})
+	r := e.openOn(t, blobs, Options{SmallBlob: 10})
 	id := send(t, r, "", "hello")
 	u, err := r.Upload(t.Context(), "a", id)
 	if err != nil {
@@ -179,8 +185,9 @@ func TestSpillAgain(t *testing.T) {
 // TestNothingArrivedLeavesNothing ends requests that bring nothing, fail, or
 // bring what is wrong.
 func TestNothingArrivedLeavesNothing(t *testing.T) {
+	e := engine(onSQLite) // alone: shared databases are in nodes_test.go
 	blobs := mem.New(mem.Options{Capacity: 100})
-	r := openOn(t, blobs, Options{SmallBlob: 10})
+	r := e.openOn(t, blobs, Options{SmallBlob: 10})
 	checkNoRow(t, r, send(t, r, "", ""))
 
 	u, err := r.Upload(t.Context(), "a", "")
@@ -213,8 +220,10 @@ func TestNothingArrivedLeavesNothing(t *testing.T) {
 }
 
 // TestCancelledStaysSo cancels an upload that has a row, also over a restart.
-func TestCancelledStaysSo(t *testing.T) {
-	r := open(t, Options{SmallBlob: 10})
+func TestCancelledStaysSo(t *testing.T) { eachEngine(t, testCancelledStaysSo) }
+
+func testCancelledStaysSo(t *testing.T, e engine) {
+	r := e.open(t, Options{SmallBlob: 10})
 	id := send(t, r, "", "hello")
 	u, err := r.Upload(t.Context(), "a", id)
 	if err != nil {
@@ -232,9 +241,11 @@ func TestCancelledStaysSo(t *testing.T) {
 }
 
 // TestSmallBlobLimit stores blobs of just the limit and just more.
-func TestSmallBlobLimit(t *testing.T) {
+func TestSmallBlobLimit(t *testing.T) { eachEngine(t, testSmallBlobLimit) }
+
+func testSmallBlobLimit(t *testing.T, e engine) {
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 10})
+	r := e.openOn(t, blobs, Options{SmallBlob: 10})
 	for want, content := range []string{"0123456789", "0123456789a"} {
 		desc := orlop.Descriptor{Digest: digest.FromString(content), Size: int64(len(content))}
 		if err := r.PushBlob(t.Context(), "a", desc, strings.NewReader(content)); err != nil {

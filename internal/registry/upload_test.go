@@ -22,26 +22,6 @@ import (
 	"github.com/orlop/orlop/internal/meta/sqlmeta"
 )
 
-// open opens an engine with content in memory.
-func open(t *testing.T, o Options) *Registry {
-	t.Helper()
-	return openOn(t, mem.New(mem.Options{}), o)
-}
-
-func openOn(t *testing.T, blobs blob.Store, o Options) *Registry {
-	t.Helper()
-	db, err := sqlmeta.Open(t.Context(), filepath.Join(t.TempDir(), "meta.db"), sqlmeta.Options{Now: o.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	svc, err := New(db, blobs, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return svc.Registry(meta.DefaultRegistry, Actor{ID: "1", Name: "tester"})
-}
-
 // objects counts what the blob store holds.
 func objects(t *testing.T, list iter.Seq2[blob.Info, error]) int {
 	t.Helper()
@@ -71,7 +51,9 @@ func send(t *testing.T, r *Registry, id, content string) string {
 	return u.ID()
 }
 
-func TestUploadOverRequests(t *testing.T) {
+func TestUploadOverRequests(t *testing.T) { eachEngine(t, testUploadOverRequests) }
+
+func testUploadOverRequests(t *testing.T, e engine) {
 	for name, parts := range map[string][]string{
 		"small":                 {"he", "ll", "o"},
 		"grows out of the row":  {"hello", strings.Repeat("x", 300), "end"},
@@ -80,7 +62,7 @@ func TestUploadOverRequests(t *testing.T) {
 		"an empty part between": {"a", "", "b"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := open(t, Options{SmallBlob: 100})
+			r := e.open(t, Options{SmallBlob: 100})
 			id, total := "", ""
 			for _, part := range parts {
 				id = send(t, r, id, part)
@@ -104,8 +86,10 @@ func TestUploadOverRequests(t *testing.T) {
 	}
 }
 
-func TestUploadCutKeepsWhatArrived(t *testing.T) {
-	r := open(t, Options{SmallBlob: 4})
+func TestUploadCutKeepsWhatArrived(t *testing.T) { eachEngine(t, testUploadCutKeepsWhatArrived) }
+
+func testUploadCutKeepsWhatArrived(t *testing.T, e engine) {
+	r := e.open(t, Options{SmallBlob: 4})
 	u, err := r.Upload(t.Context(), "a", "")
 	if err != nil {
 		t.Fatal(err)
@@ -123,8 +107,12 @@ func TestUploadCutKeepsWhatArrived(t *testing.T) {
 }
 
 func TestUploadWrongDigestLeavesNothing(t *testing.T) {
+	eachEngine(t, testUploadWrongDigestLeavesNothing)
+}
+
+func testUploadWrongDigestLeavesNothing(t *testing.T, e engine) {
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 4})
+	r := e.openOn(t, blobs, Options{SmallBlob: 4})
 	for _, content := range []string{"abc", "longer than four"} {
 		err := r.PushBlob(t.Context(), "a", orlop.Descriptor{Digest: digest.FromString("other"), Size: int64(len(content))}, strings.NewReader(content))
 		if !errors.Is(err, orlop.ErrDigestInvalid) {
@@ -136,9 +124,11 @@ func TestUploadWrongDigestLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestUploadIDIsBound(t *testing.T) {
+func TestUploadIDIsBound(t *testing.T) { eachEngine(t, testUploadIDIsBound) }
+
+func testUploadIDIsBound(t *testing.T, e engine) {
 	now := time.Now()
-	r := open(t, Options{Now: func() time.Time { return now }, UploadLife: time.Hour})
+	r := e.open(t, Options{Now: func() time.Time { return now }, UploadLife: time.Hour})
 	id := send(t, r, "", "hello")
 	other := r.Service.Registry(meta.DefaultRegistry, Actor{ID: "2"})
 	for name, use := range map[string]func() error{
@@ -164,8 +154,10 @@ func TestUploadIDIsBound(t *testing.T) {
 	}
 }
 
-func TestUploadByOneRequestAtATime(t *testing.T) {
-	r := open(t, Options{})
+func TestUploadByOneRequestAtATime(t *testing.T) { eachEngine(t, testUploadByOneRequestAtATime) }
+
+func testUploadByOneRequestAtATime(t *testing.T, e engine) {
+	r := e.open(t, Options{})
 	id := send(t, r, "", "hello")
 	u, err := r.Upload(t.Context(), "a", id)
 	if err != nil {
@@ -182,9 +174,11 @@ func TestUploadByOneRequestAtATime(t *testing.T) {
 	u.Close()
 }
 
-func TestUploadCancel(t *testing.T) {
+func TestUploadCancel(t *testing.T) { eachEngine(t, testUploadCancel) }
+
+func testUploadCancel(t *testing.T, e engine) {
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 2})
+	r := e.openOn(t, blobs, Options{SmallBlob: 2})
 	id := send(t, r, "", "hello")
 	u, err := r.Upload(t.Context(), "a", id)
 	if err != nil {
@@ -204,10 +198,12 @@ func TestUploadCancel(t *testing.T) {
 	}
 }
 
-func TestExpiredUploadIsSwept(t *testing.T) {
+func TestExpiredUploadIsSwept(t *testing.T) { eachEngine(t, testExpiredUploadIsSwept) }
+
+func testExpiredUploadIsSwept(t *testing.T, e engine) {
 	now := time.Now()
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	r := e.openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
 	send(t, r, "", "hello")
 	if err := sweep(t, r); err != nil || objects(t, blobs.List(t.Context(), "")) != 1 {
 		t.Fatalf("a live upload is swept, %v", err)
@@ -225,11 +221,12 @@ func TestExpiredUploadIsSwept(t *testing.T) {
 // upload again, when nobody remembers that it has ended. What the first one
 // stored must not suffer, whatever the second one brings.
 func TestUploadIDUsedAgain(t *testing.T) {
+	e := engine(onSQLite) // alone: shared databases are in nodes_test.go
 	now := time.Now()
 	first, second := bytes.Repeat([]byte("1"), 100), bytes.Repeat([]byte("2"), 100)
 	for name, again := range map[string][]byte{"the same content": first, "other content": second} {
 		t.Run(name, func(t *testing.T) {
-			r := openOn(t, mem.New(mem.Options{}), Options{SmallBlob: 2, Now: func() time.Time { return now }})
+			r := e.openOn(t, mem.New(mem.Options{}), Options{SmallBlob: 2, Now: func() time.Time { return now }})
 			id := send(t, r, "", string(first[:50]))
 			commitUpload(t, r, id, first[50:], first)
 			restarted, err := New(r.db, r.blobs, r.opts)
@@ -269,10 +266,12 @@ func commitUpload(t *testing.T, r *Registry, id string, rest, whole []byte) {
 
 // TestUploadExpiresWhileItIsUsed sweeps an upload away between its last byte
 // and its end: it fails, and no blob names the object that is gone.
-func TestUploadExpiresWhileItIsUsed(t *testing.T) {
+func TestUploadExpiresWhileItIsUsed(t *testing.T) { eachEngine(t, testUploadExpiresWhileItIsUsed) }
+
+func testUploadExpiresWhileItIsUsed(t *testing.T, e engine) {
 	now := time.Now()
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
+	r := e.openOn(t, blobs, Options{SmallBlob: 2, Now: func() time.Time { return now }, UploadLife: time.Hour})
 	for name, sweepAt := range map[string]func(w *upload, b *meta.Blob) error{
 		"before the content is made final": func(w *upload, b *meta.Blob) error { return sweep(t, r) },
 		"after it": func(w *upload, b *meta.Blob) error {
@@ -307,9 +306,11 @@ func TestUploadExpiresWhileItIsUsed(t *testing.T) {
 }
 
 // TestSameBlobTwice stores one object however many push it.
-func TestSameBlobTwice(t *testing.T) {
+func TestSameBlobTwice(t *testing.T) { eachEngine(t, testSameBlobTwice) }
+
+func testSameBlobTwice(t *testing.T, e engine) {
 	blobs := mem.New(mem.Options{})
-	r := openOn(t, blobs, Options{SmallBlob: 2})
+	r := e.openOn(t, blobs, Options{SmallBlob: 2})
 	content := []byte("the same content")
 	desc := orlop.Descriptor{Digest: digest.FromBytes(content), Size: int64(len(content))}
 	for _, repo := range []string{"a", "b", "a"} {
@@ -326,9 +327,11 @@ func TestSameBlobTwice(t *testing.T) {
 }
 
 // TestDamage flips a byte of stored content and reads it.
-func TestDamage(t *testing.T) {
+func TestDamage(t *testing.T) { eachEngine(t, testDamage) }
+
+func testDamage(t *testing.T, e engine) {
 	blobs := &flipping{Store: mem.New(mem.Options{})}
-	r := openOn(t, blobs, Options{SmallBlob: 2})
+	r := e.openOn(t, blobs, Options{SmallBlob: 2})
 	content := bytes.Repeat([]byte("0123456789"), 200_000) // two pieces
 	desc := orlop.Descriptor{Digest: digest.FromBytes(content), Size: int64(len(content))}
 	if err := r.PushBlob(t.Context(), "a", desc, bytes.NewReader(content)); err != nil {
@@ -396,8 +399,12 @@ func flipped0(id string) string {
 // second request of an upload: the first request's bytes stay, and the upload
 // goes on from them when there is space again.
 func TestFullDiskKeepsWhatWasAcknowledged(t *testing.T) {
+	eachEngine(t, testFullDiskKeepsWhatWasAcknowledged)
+}
+
+func testFullDiskKeepsWhatWasAcknowledged(t *testing.T, e engine) {
 	blobs := mem.New(mem.Options{Capacity: 1000})
-	r := openOn(t, blobs, Options{SmallBlob: 2})
+	r := e.openOn(t, blobs, Options{SmallBlob: 2})
 	first, second := strings.Repeat("1", 600), strings.Repeat("2", 600)
 	id := send(t, r, "", first)
 	u, err := r.Upload(t.Context(), "a", id)
