@@ -123,7 +123,7 @@ func (e *explainer) deleted() (bool, error) {
 		return false, err
 	}
 	return pages(e, int64(math.MinInt64), `SELECT deleted, id, registry_id, repo, digest, image_size FROM deleted_manifests
-		WHERE deleted <= $1 AND $2 < 1 AND id > $3 ORDER BY id LIMIT $4`, []any{e.limit(e.now.Add(-e.db.shortestKeeping()))},
+		WHERE deleted <= $1 AND $2 < CAST(1 AS bigint) AND id > $3 ORDER BY id LIMIT $4`, []any{e.limit(e.now.Add(-e.db.shortestKeeping()))},
 		func(scan func(...any) error) (r explainRow, err error) {
 			err = scan(&r.at, &r.id, &r.registry, &r.repo, &r.dgst, &r.size)
 			return r, err
