@@ -13,7 +13,7 @@ fi
 . "$(dirname "$0")/azure_lib.sh"
 command -v az >/dev/null || { echo "skipped: az is not installed" >&2; [ "${CI:-}" != true ]; exit; }
 command -v oras >/dev/null || fail "oras is not installed; .ci/run tells how"
-azure_hosts localhost myregistry.azurecr.localtest
+azure_hosts localhost myregistry.azurecr.localtest another.azurecr.localtest
 docker_shim
 cd "$work"
 
@@ -29,6 +29,7 @@ export SSL_CERT_FILE="$work/data/tls/ca.pem"
 echo "$ORLOPD_ADMIN_PASSWORD" | "$root/bin/orlop" login $host --username admin --password-stdin
 "$root/bin/orlop" acr sp create --name ci --role Contributor >ci.json
 "$root/bin/orlop" acr sp create --name reader --role AcrPull >reader.json
+"$root/bin/orlop" acr sp create --name owner --role Owner >owner.json
 SP_APP_ID=$(python3 -c 'import json; print(json.load(open("ci.json"))["appId"])')
 SP_PASSWD=$(python3 -c 'import json; print(json.load(open("ci.json"))["password"])')
 echo "$SP_PASSWD" | oras login $host --username "$SP_APP_ID" --password-stdin
@@ -190,8 +191,96 @@ admin=$(value "d['username']") first=$(value "d['passwords'][0]['value']")
 expect 0 acr repository list -n myregistry --username "$admin" --password "$first"
 expect 0 acr credential renew -n myregistry --password-name password
 expect 1 acr repository list -n myregistry --username "$admin" --password "$first"
+[ "$admin" = myregistry ] || fail "the admin user is called $admin"
 expect 1 acr delete -n myregistry --yes
-says "cannot be changed through Resource Manager"
+says "does not have authorization"
+
+echo "== tokens and scope maps"
+expect 0 acr scope-map create -r myregistry -n readers --description "for tests" --repository 'samples/*' content/read metadata/read --repository tools/one content/read
+is "sorted(d['actions'])" '["repositories/samples/*/content/read", "repositories/samples/*/metadata/read", "repositories/tools/one/content/read"]'
+expect 0 acr scope-map update -r myregistry -n readers --remove-repository tools/one content/read --add-repository 'samples/*' content/write
+expect 0 acr scope-map show -r myregistry -n readers
+is "len(d['actions']), d['description']" "(3, 'for tests')"
+expect 0 acr scope-map list -r myregistry --query "[].name"
+is "'readers' in d and '_repositories_pull' in d" true
+expect 3 acr scope-map show -r myregistry -n absent
+expect 0 acr token create -r myregistry -n robot --scope-map readers
+says "docker login $host"
+robot=$(value "d['credentials']['passwords'][0]['value']")
+is "d['scopeMapId'].endswith('/scopeMaps/readers'), d['credentials']['username'], d['status']" "(True, 'robot', 'enabled')"
+expect 0 acr repository show-tags -n myregistry --repository samples/artifact --username robot --password "$robot"
+expect 1 acr repository delete -n myregistry --repository samples/artifact --yes --username robot --password "$robot"
+expect 1 acr repository list -n myregistry --username robot --password "$robot"
+expect 0 acr token list -r myregistry --query "[].name"
+is d '["robot"]'
+expect 0 acr token credential generate -r myregistry -n robot --password1 --expiration-in-days 30
+is "len(d['passwords']), d['passwords'][0]['name'], d['passwords'][0]['expiry'] is not None" "(1, 'password1', True)"
+former=$robot robot=$(value "d['passwords'][0]['value']")
+expect 1 acr repository show-tags -n myregistry --repository samples/artifact --username robot --password "$former"
+expect 0 acr token credential delete -r myregistry -n robot --password2
+expect 0 acr token show -r myregistry -n robot
+is "[p['name'] for p in d['credentials']['passwords']]" '["password1"]'
+expect 0 acr repository show-tags -n myregistry --repository samples/artifact --username robot --password "$robot"
+expect 0 acr token update -r myregistry -n robot --status disabled
+is "d['status']" disabled
+expect 1 acr repository show-tags -n myregistry --repository samples/artifact --username robot --password "$robot"
+expect 1 acr scope-map delete -r myregistry -n readers --yes
+says "a token has this scope map"
+expect 0 acr token delete -r myregistry -n robot --yes
+expect 0 acr scope-map delete -r myregistry -n readers --yes
+expect 0 acr token create -r myregistry -n robot --repository samples/artifact content/read metadata/read --no-passwords
+expect 0 acr token list -r myregistry
+is "d[0]['scopeMapId'].rsplit('/')[-1]" robot-scope-map
+
+echo "== policies"
+expect 0 acr config soft-delete update -r myregistry --days 10 --status enabled --yes
+is "d['retentionDays'], d['status']" "(10, 'enabled')"
+expect 0 acr config soft-delete show -r myregistry
+is "d['retentionDays']" 10
+expect 0 acr config retention update -r myregistry --status enabled --days 30 --type UntaggedManifests
+is "d['days'], d['status']" "(30, 'enabled')"
+expect 0 acr config retention show -r myregistry
+expect 0 acr config retention update -r myregistry --status disabled --type UntaggedManifests
+expect 0 acr config authentication-as-arm update -r myregistry --status disabled
+is "d['status']" disabled
+expect 0 acr repository list -n myregistry
+expect 0 acr config authentication-as-arm update -r myregistry --status enabled
+expect 0 acr config authentication-as-arm show -r myregistry
+is "d['status']" enabled
+expect 1 acr config content-trust update -r myregistry --status enabled
+says "there is no content trust"
+
+echo "== several registries"
+owner=$(python3 -c 'import json; d = json.load(open("owner.json")); print(d["appId"], d["password"])')
+expect 0 login --service-principal --username "${owner% *}" --password "${owner#* }" --tenant "$tenant"
+expect 0 acr check-name -n another
+is "d['nameAvailable']" true
+expect 0 acr create -n another -g orlop --sku Premium --admin-enabled true
+is "d['loginServer'], d['adminUserEnabled']" "('another.azurecr.localtest', True)"
+expect 0 acr list --query "sort([].name)"
+is d '["another", "myregistry"]'
+expect 0 acr repository list -n another
+is d '[]'
+expect 0 acr credential show -n another
+is "d['username']" another
+echo "$(value "d['passwords'][0]['value']")" | oras login another.azurecr.localtest --username another --password-stdin
+oras push another.azurecr.localtest/samples/artifact:1.0 artifact.txt:text/plain >/dev/null
+expect 0 acr repository show-tags -n another --repository samples/artifact
+is d '["1.0"]'
+expect 0 acr token create -r another -n robot --scope-map _repositories_pull --no-passwords
+expect 1 acr repository list -n another --username "$SP_APP_ID" --password "$SP_PASSWD"
+expect 0 login --service-principal --username "$SP_APP_ID" --password "$SP_PASSWD" --tenant "$tenant"
+expect 0 acr list --query "[].name"
+is d '["myregistry"]'
+expect 1 acr delete -n another --yes
+expect 0 login --service-principal --username "${owner% *}" --password "${owner#* }" --tenant "$tenant"
+expect 1 acr delete -n myregistry --yes
+says "the default registry cannot be deleted"
+expect 0 acr delete -n another --yes
+expect 0 acr list --query "[].name"
+is d '["myregistry"]'
+code=$(curl -s -o err --cacert "$SSL_CERT_FILE" -w '%{http_code}' https://another.azurecr.localtest/v2/)
+[ "$code" = 404 ] || fail "a host that names no registry answers $code"
 
 echo "== signed in as one who may only pull"
 reader=$(python3 -c 'import json; d = json.load(open("reader.json")); print(d["appId"], d["password"])')

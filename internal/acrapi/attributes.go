@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/orlop/orlop"
 	"github.com/orlop/orlop/internal/meta"
@@ -51,10 +52,18 @@ func updateManifest(h http.Header, c *call) (any, error) {
 // lockChange reads the body of a PATCH: any of the attributes that can be
 // changed. What is not named stays, and other keys are for others.
 func (c *call) lockChange() (meta.LockChange, error) {
-	var body struct{ DeleteEnabled, WriteEnabled, ReadEnabled, ListEnabled *bool }
+	var body struct {
+		DeleteEnabled, WriteEnabled, ReadEnabled, ListEnabled *bool
+
+		QuarantineState string
+	}
 	var change meta.LockChange
 	if err := c.readJSON(&body); err != nil {
 		return change, err
+	}
+	// Who would keep an image back must not take silence for it.
+	if s := body.QuarantineState; s != "" && !strings.EqualFold(s, "Passed") {
+		return change, orlop.ErrUnsupported.With("there is no quarantine on this registry; readEnabled keeps a manifest back")
 	}
 	for _, a := range []struct {
 		enabled *bool

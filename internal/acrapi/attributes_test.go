@@ -44,6 +44,7 @@ func TestAttributes(t *testing.T) {
 				t.Errorf("%s: a PATCH of nothing (%s) gave %s, want %s", path, nothing, got, back)
 			}
 		}
+		do("PATCH", path, `{"quarantineState":"Quarantined"}`, http.StatusMethodNotAllowed)
 	}
 }
 

@@ -21,6 +21,7 @@ var answers = []struct {
 	{authn.ErrNoAssignment, http.StatusNotFound, "ROLE_ASSIGNMENT_UNKNOWN"},
 	{authn.ErrNoRepository, http.StatusNotFound, string(orlop.CodeNameUnknown)},
 	{authn.ErrNameTaken, http.StatusConflict, "NAME_TAKEN"},
+	{hosting.ErrUnknown, http.StatusNotFound, "REGISTRY_UNKNOWN"},
 	{hosting.ErrTaken, http.StatusConflict, "NAME_TAKEN"},
 	{hosting.ErrNoDomain, http.StatusConflict, "NO_DOMAIN"},
 	{hosting.ErrDefault, http.StatusConflict, "DEFAULT_REGISTRY"},

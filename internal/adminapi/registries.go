@@ -21,7 +21,7 @@ func (a *API) getRegistry(w http.ResponseWriter, r *http.Request, c *gate.Caller
 			return a.writeRegistry(w, r, c, http.StatusOK, reg)
 		}
 	}
-	return hosting.ErrUnknown
+	return explain(hosting.ErrUnknown)
 }
 
 // listRegistries lists all registries for an owner of the server, and for others

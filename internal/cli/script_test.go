@@ -46,7 +46,9 @@ func TestDistribution(t *testing.T) {
 // TestOrlopd runs the same scripts against our server, and those of what only
 // it has.
 func TestOrlopd(t *testing.T) {
-	srv := testenv.Start(t, testenv.Options{Log: io.Discard})
+	srv := testenv.Start(t, testenv.Options{
+		Log: io.Discard, Configure: func(c *serverconfig.Config) { c.Domain = []string{"registries.test"} },
+	})
 	vars := map[string]string{"REGISTRY": srv.Address, "ACCOUNT": "admin", "PASSWORD": testenv.AdminPassword}
 	t.Run("registry", func(t *testing.T) { runScripts(t, "testdata/registry", vars) })
 	t.Run("orlopd", func(t *testing.T) { runScripts(t, "testdata/orlopd", vars) })

@@ -144,7 +144,7 @@ func defaultHost(cfg *config.Config) string {
 	host, port, _ := net.SplitHostPort(cfg.Listen[0]) // validated
 	switch addr, err := netip.ParseAddr(host); {
 	case len(cfg.Domain) > 0:
-		host = "myregistry." + cfg.Domain[0]
+		host = cfg.RegistryName + "." + cfg.Domain[0]
 	case host == "", err == nil && (addr.IsLoopback() || addr.IsUnspecified()):
 		host = "localhost"
 	}
