@@ -11,6 +11,10 @@ import (
 // small object takes little.
 const chunkSize = 256 << 10
 
+// plenty is how many chunks are lent before those who write make do with less:
+// they send shorter parts, and wait for each.
+const plenty = 64 << 20 / chunkSize
+
 // chunks lends memory. The zero value is ready for use, concurrently.
 type chunks struct {
 	pool sync.Pool // of *[chunkSize]byte
@@ -25,6 +29,9 @@ type buffer struct {
 }
 
 func (c *chunks) buffer() *buffer { return &buffer{from: c} }
+
+// scarce tells whether more is lent than plenty.
+func (c *chunks) scarce() bool { return c.lent.Load() > plenty }
 
 // Write appends. It never fails.
 func (b *buffer) Write(p []byte) (int, error) {

@@ -43,6 +43,14 @@ func partSize(number int) int64 {
 // half of a part, so that uploads that are synced often do not run out of parts.
 func shortPart(number int) int64 { return max(minPart, partSize(number)/2) }
 
+// partSize is the size of a part, which is less where memory is scarce.
+func (s *Store) partSize(number int) int64 {
+	if s.buffers.scarce() {
+		return shortPart(number)
+	}
+	return partSize(number)
+}
+
 // part is one that the store has.
 type part struct {
 	size int64

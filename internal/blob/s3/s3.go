@@ -82,7 +82,6 @@ type Store struct {
 	unconditional  bool
 
 	buffers chunks
-	ahead   chan struct{} // parts on their way while the next is filled
 }
 
 var (
@@ -91,10 +90,6 @@ var (
 	_ blob.Signer     = (*Store)(nil)
 	_ blob.Forker     = (*Store)(nil)
 )
-
-// maxAhead bounds the parts of all writers that are on their way while the next
-// part is filled: beyond that a writer waits for each part.
-const maxAhead = 16
 
 // Open makes a store. It sends no request; see Ping.
 func Open(ctx context.Context, o Options) (*Store, error) {
@@ -111,7 +106,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		client: client, public: public, close: closeAll, bucket: o.Bucket, sum: o.Checksum, unconditional: o.Unconditional,
-		ahead: make(chan struct{}, maxAhead),
 	}
 	if prefix := strings.Trim(o.Prefix, "/"); prefix != "" {
 		s.prefix = prefix + "/"

@@ -1,7 +1,12 @@
 package s3_test
 
 import (
+	"bytes"
+	"fmt"
 	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/orlop/orlop/internal/blob"
@@ -57,5 +62,44 @@ func TestNodes(t *testing.T) {
 				return open(t, v.options), open(t, v.options)
 			})
 		})
+	}
+}
+
+// TestManyWriters bounds the memory of many who write at once.
+func TestManyWriters(t *testing.T) {
+	bucket := s3test.New(t)
+	s := open(t, s3.Options{Bucket: bucket.Name, Endpoint: bucket.Endpoint})
+	content := blobtest.Content(1, 13<<20)
+	var most atomic.Int64
+	var group sync.WaitGroup
+	for i := range 32 {
+		group.Go(func() {
+			w, err := s.Create(t.Context(), fmt.Sprintf("key-%d", i))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer w.Close()
+			for piece := range slices.Chunk(content, 256<<10) {
+				if _, err := w.Write(piece); err != nil {
+					t.Error(err)
+				}
+				for lent := s.Lent(); lent > most.Load(); {
+					most.Store(lent)
+				}
+			}
+			if err := w.Commit(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if mib := most.Load() * s3.ChunkSize >> 20; mib > 200 {
+		t.Errorf("%d MiB of memory", mib)
+	} else {
+		t.Logf("%d MiB of memory", mib)
+	}
+	if got := blobtest.Get(t, s, "key-17"); !bytes.Equal(got, content) {
+		t.Error("an object is not what was written")
 	}
 }

@@ -118,12 +118,12 @@ func (w *writer) Write(p []byte) (n int, err error) {
 		return 0, err
 	}
 	for len(p) > 0 {
-		room := partSize(len(w.parts)+1) - w.fill.bytes
-		k, _ := w.fill.Write(p[:min(room, int64(len(p)))])
-		p = p[k:]
-		w.size += int64(k)
-		n += k
-		if int64(k) < room {
+		full := w.store.partSize(len(w.parts) + 1)
+		k := min(max(full-w.fill.bytes, 0), int64(len(p)))
+		_, _ = w.fill.Write(p[:k])
+		p, n = p[k:], n+int(k)
+		w.size += k
+		if w.fill.bytes < full {
 			break
 		}
 		if err := w.send(); err != nil {
@@ -158,14 +158,10 @@ func (w *writer) send() (err error) {
 		}
 		*p = sent
 	}
-	select {
-	case w.store.ahead <- struct{}{}:
-		w.sending.Go(func() {
-			defer func() { <-w.store.ahead }()
-			send()
-		})
-	default:
+	if w.store.buffers.scarce() {
 		send()
+	} else {
+		w.sending.Go(send)
 	}
 	return w.failure()
 }
