@@ -15,10 +15,14 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/orlop/orlop/internal/testenv"
+	"github.com/orlop/orlop/internal/testenv/pgtest"
+	"github.com/orlop/orlop/internal/testenv/s3test"
 )
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	pgtest.Stop()
+	s3test.Stop()
 	testenv.RemoveBinaries()
 	os.Exit(code)
 }

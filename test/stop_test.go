@@ -35,12 +35,18 @@ func beginUpload(t *testing.T, s *testenv.Server, repo string, content []byte) *
 	if resp.StatusCode != http.StatusAccepted {
 		t.Fatalf("start upload: %s: %s", resp.Status, body)
 	}
+	return beginPatch(t, s, resp.Header.Get("Location"), content)
+}
+
+// beginPatch goes on with an upload and sends half of the content.
+func beginPatch(t *testing.T, s *testenv.Server, path string, content []byte) *slowUpload {
+	t.Helper()
 	conn, err := net.Dial("tcp", s.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	u := &slowUpload{conn: conn, answers: bufio.NewReader(conn), path: resp.Header.Get("Location"), rest: content[len(content)/2:], content: content}
+	u := &slowUpload{conn: conn, answers: bufio.NewReader(conn), path: path, rest: content[len(content)/2:], content: content}
 	auth := base64.StdEncoding.EncodeToString([]byte("admin:" + testenv.AdminPassword))
 	fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\nContent-Type: application/octet-stream\r\n"+
 		"Content-Length: %d\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n", u.path, s.Address, auth, len(content))
