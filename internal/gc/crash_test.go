@@ -128,6 +128,7 @@ func (w *faulty) check(end bool) error {
 // while garbage is collected, for every n, opens the stores again, and collects to
 // the end: what is used is whole at any time, and nothing is left behind.
 func TestCrashAtEveryCall(t *testing.T) {
+	t.Parallel()
 	eachCall(t, func(w *faulty, n int) bool {
 		w.files.CrashAt(w.files.Calls() + n)
 		err := w.clean(t.Context())
@@ -153,6 +154,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 // TestFailAtEveryCall makes the n-th call fail: the error is told, and the next
 // cycles do what was left.
 func TestFailAtEveryCall(t *testing.T) {
+	t.Parallel()
 	eachCall(t, func(w *faulty, n int) bool {
 		defer w.close()
 		at := w.files.Calls() + n
@@ -174,8 +176,21 @@ func TestFailAtEveryCall(t *testing.T) {
 // litter, until it is false.
 func eachCall(t *testing.T, test func(w *faulty, n int) bool) {
 	t.Helper()
+	template := filepath.Join(t.TempDir(), "template.db") // with the schema
+	w, err := openFaulty(t, faultfs.New(), template, newClock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.close()
+	schema, err := os.ReadFile(template)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for n := 1; ; n++ {
 		path := filepath.Join(t.TempDir(), "meta.db")
+		if err := os.WriteFile(path, schema, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		w, err := openFaulty(t, faultfs.New(), path, newClock())
 		if err != nil {
 			t.Fatal(err)
