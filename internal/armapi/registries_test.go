@@ -75,6 +75,14 @@ func TestSeveralRegistries(t *testing.T) {
 			}
 		}
 	}
+	for _, op := range operations { // threat S4
+		if !strings.Contains(op.path, "{registry}") {
+			continue
+		}
+		if w, body := e.send(op.method, e.path(op.path), there, bodyFor(op)); w.Code != http.StatusNotFound || errorCode(body) != "ResourceNotFound" {
+			t.Errorf("%s %s as the owner of another registry: %d %v", op.method, op.path, w.Code, body)
+		}
+	}
 	// Its owner manages it, and makes and deletes none.
 	if w, body := e.send(http.MethodPatch, e.at("another", ""), there, `{"properties":{"anonymousPullEnabled":true}}`); w.Code != http.StatusOK {
 		t.Errorf("%d %v", w.Code, body)
