@@ -2,12 +2,15 @@
 # Runs the conformance suite of the distribution specification against orlopd on
 # its embedded default: first with every option on, for which sparse manifests
 # have to be allowed (the specification leaves them to the registry, and the
-# suite wants them taken), then with all settings at their defaults.
+# suite wants them taken), then with all settings at their defaults. Then both
+# again on PostgreSQL and S3.
 #
-# usage: test/conformance.sh [RESULTS-DIRECTORY]     needs bin/orlopd, and conformance on PATH
+# usage: test/conformance.sh [RESULTS-DIRECTORY]     needs bin/orlopd, PostgreSQL, and conformance and versitygw on PATH
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-command -v conformance >/dev/null || fail "the conformance suite is not installed; .ci/run tells how"
+for tool in conformance versitygw; do
+  command -v "$tool" >/dev/null || fail "$tool is not installed; .ci/run tells how"
+done
 results=$(realpath -m "${1:-$work/results}")
 mkdir -p "$results"
 
@@ -38,3 +41,16 @@ suite() {
 
 suite everything true Skip Disabled FAIL Error -- --sparse-manifests
 suite defaults false Skip FAIL Error
+
+start_postgres
+start_s3
+# scaled NAME makes a database and a bucket. The suite would show the bucket the
+# credentials of the registry, since both are on one host, so it is not sent there.
+scaled() {
+  postgres_database "$1" && s3_bucket "$1"
+  flags=(--metadata "$METADATA/$1" --blobs "s3://$1?endpoint=$S3_ENDPOINT&region=us-east-1" --redirect=false)
+}
+scaled everything
+suite scaled-everything true Skip Disabled FAIL Error -- --sparse-manifests "${flags[@]}"
+scaled defaults
+suite scaled-defaults false Skip FAIL Error -- "${flags[@]}"

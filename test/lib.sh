@@ -47,6 +47,43 @@ start_orlopd() {
   await listening "$REGISTRY"
 }
 
+# start_postgres starts a private PostgreSQL and sets METADATA to its address, to
+# which the name of a database made by postgres_database belongs.
+start_postgres() {
+  local bin dir=$work/postgres port as=()
+  bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+  [ -n "$bin" ] || fail "PostgreSQL is not installed"
+  port=$(free_port)
+  mkdir -p "$dir/run" && chmod 711 "$work"
+  if [ "$(id -u)" -eq 0 ]; then # it does not run as root
+    chown -R nobody "$dir"
+    as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
+  fi
+  (cd "$dir" && ${as[@]+"${as[@]}"} "$bin/initdb" -D "$dir/data" -U orlop -A trust --no-locale -E UTF8 --no-sync) >"$work/initdb.log" 2>&1
+  ${as[@]+"${as[@]}"} "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir/run" -c listen_addresses=127.0.0.1 >"$work/postgres.log" 2>&1 &
+  started+=($!)
+  await "$bin/psql" -h 127.0.0.1 -p "$port" -U orlop -c 'SELECT 1' postgres
+  METADATA=postgres://orlop@127.0.0.1:$port
+  psql=$bin/psql
+}
+
+postgres_database() { "$psql" -q -c "CREATE DATABASE $1" "$METADATA/postgres"; }
+
+# start_s3 starts a private S3 server, where s3_bucket makes buckets, and sets
+# S3_ENDPOINT and the credentials.
+start_s3() {
+  local addr=127.0.0.1:$(free_port)
+  export AWS_ACCESS_KEY_ID=orlop-test AWS_SECRET_ACCESS_KEY=orlop-test-secret
+  mkdir -p "$work/s3"
+  ROOT_ACCESS_KEY=$AWS_ACCESS_KEY_ID ROOT_SECRET_KEY=$AWS_SECRET_ACCESS_KEY \
+    versitygw --quiet --keep-alive --port "$addr" posix "$work/s3" >"$work/s3.log" 2>&1 &
+  started+=($!)
+  await listening "$addr"
+  S3_ENDPOINT=http://$addr
+}
+
+s3_bucket() { mkdir "$work/s3/$1"; }
+
 # start_distribution starts another registry, which takes whatever account is
 # given, and sets DISTRIBUTION to its address.
 start_distribution() {
