@@ -19,7 +19,7 @@ func (t *Target) makeNew(p place, content []byte) error {
 	}
 	defer t.leave(dir)
 	temp, name := tempName("x"), filepath.Base(p.name)
-	err = makeFile(int(dir.file.Fd()), temp, content)
+	err = makeFile(int(dir.file.Fd()), temp, 0o666, content)
 	if err == nil {
 		err = again(func() error { return unix.Renameat(int(dir.file.Fd()), temp, int(dir.file.Fd()), name) })
 	}
@@ -29,12 +29,34 @@ func (t *Target) makeNew(p place, content []byte) error {
 	return err
 }
 
+// writeWhole is write for content that is in memory.
+func (n *newFile) writeWhole(content []byte) error {
+	dir, err := n.dir.file()
+	if err != nil {
+		return err
+	}
+	fd := int(dir.Fd())
+	mode := uint32(n.mode.Perm())
+	if err := replacing(n.dir.root, n.base, func() error { return makeFile(fd, n.base, mode, content) }); err != nil {
+		return err
+	}
+	if n.preserve {
+		if err := n.dir.root.Chmod(n.base, n.mode); err != nil {
+			return err
+		}
+	}
+	if t, err := unix.TimeToTimespec(n.time); err == nil { // as far as the file system can
+		_ = unix.UtimesNanoAt(fd, n.base, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	return nil
+}
+
 // makeFile makes a file. If it fails there may be a part of it, unless one was
 // there before.
-func makeFile(dir int, name string, content []byte) error {
+func makeFile(dir int, name string, mode uint32, content []byte) error {
 	var fd int
 	err := again(func() (err error) {
-		fd, err = unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o666)
+		fd, err = unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 		return err
 	})
 	if err != nil {

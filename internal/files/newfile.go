@@ -53,7 +53,7 @@ func (x *extractor) file(ctx context.Context, name string, h *tar.Header, conten
 	dir.users.Add(1)
 	return x.writing.start(name, func() error {
 		defer dir.release()
-		return aboutEntry(h.Name, f.write(func(w io.Writer) error { _, err := w.Write(raw); return err }))
+		return aboutEntry(h.Name, f.writeWhole(raw))
 	})
 }
 

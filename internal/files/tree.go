@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -96,10 +97,24 @@ type folder struct {
 	root   *os.Root
 	shared bool // belongs to someone else
 	users  atomic.Int32
+
+	opening sync.Once // guards what follows
+	dir     *os.File  // the same, for system calls of our own
+	err     error
+}
+
+// file returns the directory as a file, which the folder closes.
+func (f *folder) file() (*os.File, error) {
+	f.opening.Do(func() { f.dir, f.err = f.root.Open(".") })
+	return f.dir, f.err
 }
 
 func (f *folder) release() {
-	if f.users.Add(-1) == 0 && !f.shared {
+	if f.users.Add(-1) > 0 {
+		return
+	}
+	f.dir.Close() // if it was opened
+	if !f.shared {
 		f.root.Close()
 	}
 }
