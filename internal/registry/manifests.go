@@ -180,20 +180,27 @@ func (r *Registry) PutManifest(ctx context.Context, repo string, p PutManifest) 
 	}
 	release := r.cache.hold(keys...)
 	defer release()
-	if err := r.db.Update(ctx, func(tx *sqlmeta.Tx) error {
-		if err := r.met(tx, repo, p); err != nil {
-			return err
-		}
-		return tx.PutManifest(r.id, repo, m, p.Tags, r.actor.Name)
-	}); err != nil {
+	if err := r.putManifest(ctx, repo, m, p); err != nil {
 		return Stored{}, refused(err)
 	}
 	return Stored{Descriptor: m.Descriptor, Subject: m.Subject}, nil
 }
 
+func (r *Registry) putManifest(ctx context.Context, repo string, m meta.Manifest, p PutManifest) error {
+	if p.If == nil {
+		return r.db.PutManifest(ctx, r.id, repo, m, p.Tags, r.actor.Name)
+	}
+	return r.db.Update(ctx, func(tx *sqlmeta.Tx) error {
+		if err := r.met(tx, repo, p); err != nil {
+			return err
+		}
+		return tx.PutManifest(r.id, repo, m, p.Tags, r.actor.Name)
+	})
+}
+
 // met checks the condition of a manifest to be stored.
 func (r *Registry) met(tx *sqlmeta.Tx, repo string, p PutManifest) error {
-	if p.If == nil || len(p.Tags) == 0 {
+	if len(p.Tags) == 0 {
 		return nil
 	}
 	current, err := tx.Tag(r.id, repo, p.Tags[0])

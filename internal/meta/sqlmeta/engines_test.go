@@ -34,17 +34,23 @@ func onSQLite(t testing.TB) opener {
 // onPostgres is an opener of a PostgreSQL database.
 func onPostgres(t testing.TB) opener {
 	t.Helper()
-	url := pgtest.Prepared(t, func(ctx context.Context, url string) error {
+	url := postgresURL(t)
+	return func(t *testing.T, o Options) *DB {
+		db, err := OpenPostgres(t.Context(), url, o)
+		return opened(t, db, err)
+	}
+}
+
+// postgresURL is the URL of a PostgreSQL database with the schema in it.
+func postgresURL(t testing.TB) string {
+	t.Helper()
+	return pgtest.Prepared(t, func(ctx context.Context, url string) error {
 		db, err := OpenPostgres(ctx, url, Options{})
 		if err != nil {
 			return err
 		}
 		return db.Close()
 	})
-	return func(t *testing.T, o Options) *DB {
-		db, err := OpenPostgres(t.Context(), url, o)
-		return opened(t, db, err)
-	}
 }
 
 func opened(t *testing.T, db *DB, err error) *DB {

@@ -20,6 +20,9 @@ const (
 	answerLimit = 20 * time.Second
 	// connectLimit bounds the wait for a connection.
 	connectLimit = 5 * time.Second
+	// pingLimit bounds the wait for a sign of life of a connection that has been
+	// idle: what is between us may have forgotten it without a word.
+	pingLimit = 2 * time.Second
 	// defaultConns is how many connections a node opens at most where the URL
 	// does not say (pool_max_conns).
 	defaultConns = 16
@@ -44,6 +47,10 @@ func OpenPostgres(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
+	return openPostgres(ctx, cfg, o)
+}
+
+func openPostgres(ctx context.Context, cfg *pgxpool.Config, o Options) (*DB, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
@@ -66,6 +73,7 @@ func pgConfig(url string) (*pgxpool.Config, error) {
 	if !strings.Contains(url, "pool_max_conns=") {
 		cfg.MaxConns = defaultConns
 	}
+	cfg.PingTimeout = pingLimit
 	conn := cfg.ConnConfig
 	if conn.ConnectTimeout == 0 || conn.ConnectTimeout > connectLimit {
 		conn.ConnectTimeout = connectLimit

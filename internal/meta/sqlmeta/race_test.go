@@ -41,7 +41,7 @@ func bare(raw string, children ...digest.Digest) meta.Manifest {
 }
 
 func put(ctx context.Context, db *DB, repo string, m meta.Manifest, tags ...string) error {
-	return db.Update(ctx, func(tx *Tx) error { return tx.PutManifest(1, repo, m, tags, "me") })
+	return db.PutManifest(ctx, 1, repo, m, tags, "me")
 }
 
 var errTaken = errors.New("there is one")
