@@ -219,6 +219,9 @@ func refused(err error) error {
 	if e, ok := errors.AsType[*sqlmeta.SizeError](err); ok {
 		return orlop.ErrManifestInvalid.With(e.Error())
 	}
+	if errors.Is(err, sqlmeta.ErrText) {
+		return orlop.ErrManifestInvalid.With("a text in it, such as its artifact type, is too long or holds a NUL")
+	}
 	return translate(err, nil)
 }
 

@@ -36,6 +36,9 @@ var (
 	ErrUnavailable = fmt.Errorf("metadata store does not answer: %w", orlop.ErrUnavailable)
 	// ErrSchema: the database is of an older orlopd.
 	ErrSchema = errors.New("the database is of an older orlopd")
+	// ErrText: a text holds what the database cannot, a NUL, or is too long to be
+	// looked up by.
+	ErrText = errors.New("the database cannot store a text")
 	// ErrClosed: the database was closed.
 	ErrClosed = errors.New("metadata store is closed")
 

@@ -25,6 +25,8 @@ func explainPostgres(err error) error {
 	switch e.Code {
 	case "53100": // disk full
 		return fmt.Errorf("%w: %w", ErrFull, err)
+	case "22021", "54000": // not a text of the encoding, too long for an index
+		return fmt.Errorf("%w: %w", ErrText, err)
 	case "XX001", "XX002": // damaged table, damaged index
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	case "40001", "40P01", // run again too often
