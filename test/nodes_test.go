@@ -85,6 +85,9 @@ func TestNodesServeTogether(t *testing.T) {
 	content := random(1, 20<<20+7)
 	resp, _ := nodes[0].Do(t, http.MethodPost, "/v2/nodes/app/blobs/uploads/", nil)
 	location := resp.Header.Get("Location")
+	if got := resp.Header.Get("OCI-Chunk-Min-Length"); got != strconv.Itoa(5<<20) {
+		t.Errorf("the least size of a chunk is %q", got)
+	}
 	cuts := []int{0, 1, 3 << 20, 3<<20 + 100<<10, 19 << 20, len(content)}
 	for i := range len(cuts) - 1 {
 		location = patch(t, &nodes[(i+1)%2].Server, location, cuts[i], content[cuts[i]:cuts[i+1]])

@@ -97,6 +97,13 @@ type Forker interface {
 	Fork(ctx context.Context, from, to string, offset int64, state []byte) (Writer, error)
 }
 
+// Chunked is a Store that is better off if what is written between two Syncs is
+// not too little. It takes anything.
+type Chunked interface {
+	// ChunkMin is how many bytes that should be at least.
+	ChunkMin() int64
+}
+
 // Signer is a Store whose objects can be read at a URL by who knows it.
 type Signer interface {
 	// URL is where an object can be read for some time, with ranges; "" with an

@@ -12,6 +12,7 @@ import (
 // an http.Header without being converted.
 const (
 	headerAcceptRanges   = "Accept-Ranges"
+	headerChunkMin       = "Oci-Chunk-Min-Length"
 	headerContentLength  = "Content-Length"
 	headerContentRange   = "Content-Range"
 	headerContentType    = "Content-Type"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/opencontainers/go-digest"
 
@@ -60,6 +61,9 @@ func begin(w http.ResponseWriter, r *http.Request, rt *route, reg *registry.Regi
 		return err
 	}
 	setUploadHeaders(w.Header(), rt.repo, up.ID(), 0)
+	if n := reg.ChunkMin(); n > 0 {
+		w.Header()[headerChunkMin] = []string{strconv.FormatInt(n, 10)} // advice
+	}
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }

@@ -67,6 +67,15 @@ func (r *Registry) Upload(ctx context.Context, repo, id string) (orlop.BlobWrite
 	return u, nil
 }
 
+// ChunkMin is how many bytes a chunk of an upload should have at least, but for
+// the last; 0: any number will do. Smaller ones are taken too.
+func (s *Service) ChunkMin() int64 {
+	if store, ok := s.blobs.(blob.Chunked); ok {
+		return store.ChunkMin()
+	}
+	return 0
+}
+
 // known tells whether the upload has a row.
 func (u *upload) known() bool { return u.row.Version > 0 }
 

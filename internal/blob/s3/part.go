@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/orlop/orlop/internal/blob"
 )
 
 // What S3 allows: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -50,6 +52,12 @@ func (s *Store) partSize(number int) int64 {
 	}
 	return partSize(number)
 }
+
+var _ blob.Chunked = (*Store)(nil)
+
+// ChunkMin implements blob.Chunked: less than a part is kept aside until more
+// comes.
+func (*Store) ChunkMin() int64 { return minPart }
 
 // part is one that the store has.
 type part struct {
