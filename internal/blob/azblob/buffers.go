@@ -22,9 +22,22 @@ type buffers struct {
 	lent  atomic.Int32
 }
 
-// take lends an empty buffer for the block at an offset of an object.
-func (b *buffers) take(offset int64) []byte {
-	size := b.size(offset)
+// grow gives a buffer for a block room for need bytes, of the size that the
+// block is to have at most. What fits into a small one gets that.
+func (b *buffers) grow(buf []byte, need, size int) []byte {
+	if need <= cap(buf) {
+		return buf
+	}
+	if need <= smallBlock {
+		size = smallBlock
+	}
+	grown := append(b.take(size), buf...)
+	b.put(buf, true)
+	return grown
+}
+
+// take lends an empty buffer.
+func (b *buffers) take(size int) []byte {
 	if size < largeBlock {
 		return make([]byte, 0, size)
 	}

@@ -34,6 +34,7 @@ type writer struct {
 
 	blocks blockList // the last run is this writer's own
 	buf    []byte    // of the block that is being filled
+	full   int       // its size when it is full
 	closed bool
 	err    error // after which nothing goes
 
@@ -123,13 +124,13 @@ func (w *writer) Write(p []byte) (n int, err error) {
 		return 0, err
 	}
 	for n < len(p) {
-		if w.buf == nil {
-			w.buf = w.store.buffers.take(w.blocks.size())
+		if len(w.buf) == 0 {
+			w.full = w.store.buffers.size(w.blocks.size())
 		}
-		take := min(cap(w.buf)-len(w.buf), len(p)-n)
-		w.buf = append(w.buf, p[n:n+take]...)
+		take := min(w.full-len(w.buf), len(p)-n)
+		w.buf = append(w.store.buffers.grow(w.buf, len(w.buf)+take, w.full), p[n:n+take]...)
 		n += take
-		if len(w.buf) < cap(w.buf) {
+		if len(w.buf) < w.full {
 			continue
 		}
 		if err := w.stage(); err != nil {

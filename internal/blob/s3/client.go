@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -80,14 +81,15 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 func newTransport(stall time.Duration) *http.Transport {
 	dialer := net.Dialer{Timeout: dialTimeout}
-	return &http.Transport{
+	transport := new(http.Transport)
+	*transport = http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err
 			}
-			return &conn{c, stall}, nil
+			return &conn{c, stall, transport.CloseIdleConnections}, nil
 		},
 		TLSHandshakeTimeout:   dialTimeout,
 		ExpectContinueTimeout: time.Second,
@@ -98,25 +100,39 @@ func newTransport(stall time.Duration) *http.Transport {
 		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        64 << 10,
 	}
+	return transport
 }
 
 // conn fails when nothing has moved for the time of a stall. A write puts off
-// the deadline of the read that waits for the answer, too.
+// the deadline of the read that waits for the answer, too. What has let one
+// connection stall may have forgotten the idle ones as well, so that these are
+// not used again.
 type conn struct {
 	net.Conn
-	stall time.Duration
+	stall   time.Duration
+	stalled func()
 }
 
 func (c *conn) Read(p []byte) (int, error) {
 	if err := c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Read(p)
+	n, err := c.Conn.Read(p)
+	return n, c.noted(err)
 }
 
 func (c *conn) Write(p []byte) (int, error) {
 	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	return n, c.noted(err)
+}
+
+// noted passes an error on, after what a stall asks for.
+func (c *conn) noted(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.stalled()
+	}
+	return err
 }

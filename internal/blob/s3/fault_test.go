@@ -139,7 +139,7 @@ func (l *life) all(ctx context.Context, s blob.Store) error {
 // actions are the faults. That nothing comes at all is slow to find out, and has
 // a test of its own.
 var actions = []httpfault.Action{
-	httpfault.Unavailable, httpfault.CutRequest, httpfault.LoseAnswer, httpfault.CutAnswer, httpfault.Slow,
+	httpfault.Unavailable, httpfault.CutRequest, httpfault.LoseAnswer, httpfault.CutAnswer,
 }
 
 // TestOneFault does something to the n-th request, for each n: nobody notices.
@@ -159,6 +159,15 @@ func TestOneFault(t *testing.T) {
 			}
 			f.wantNoLeak(t)
 		})
+	}
+}
+
+// TestSlow: a store whose every answer takes a while.
+func TestSlow(t *testing.T) {
+	f := openFaulty(t, 0)
+	f.proxy.Set(httpfault.From(1, httpfault.Slow))
+	if err := newLife().all(t.Context(), f); err != nil {
+		t.Error(err)
 	}
 }
 
