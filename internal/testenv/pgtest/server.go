@@ -64,10 +64,20 @@ func (s *Server) Create(t testing.TB, database string) string {
 	return s.URL(database)
 }
 
-// Kill ends the server as a crash would.
+// Kill ends the server as a crash would. None of its processes is left when it
+// returns: one that outlived the first would go on serving its connection.
 func (s *Server) Kill() {
-	s.signal(syscall.SIGKILL)
+	_ = syscall.Kill(s.cmd.Process.Pid, syscall.SIGSTOP) // it starts no more
+	children := s.children()
+	for _, pid := range append(children, s.cmd.Process.Pid) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
 	<-s.done
+	for _, pid := range children {
+		for state, _ := stat(pid); state != "" && state != "Z"; state, _ = stat(pid) {
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // Freeze stops all processes of the server until Thaw.
@@ -79,23 +89,40 @@ func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
 // signal sends a signal to all processes of the server: the first one, and those
 // that it starts, one for each connection.
 func (s *Server) signal(sig syscall.Signal) {
-	first := s.cmd.Process.Pid
-	_ = syscall.Kill(first, sig)
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, stat := range stats {
-		raw, err := os.ReadFile(stat)
+	_ = syscall.Kill(s.cmd.Process.Pid, sig)
+	for _, pid := range s.children() {
+		_ = syscall.Kill(pid, sig)
+	}
+}
+
+// children are the processes that the first one has started.
+func (s *Server) children() (pids []int) {
+	found, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range found {
+		pid, err := strconv.Atoi(filepath.Base(dir))
 		if err != nil {
-			continue // it has ended
-		}
-		// The name in parentheses may hold anything; after it: state, parent.
-		fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-		if len(fields) < 2 || fields[1] != strconv.Itoa(first) {
 			continue
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(stat))); err == nil {
-			_ = syscall.Kill(pid, sig)
+		if _, parent := stat(pid); parent == s.cmd.Process.Pid {
+			pids = append(pids, pid)
 		}
 	}
+	return pids
+}
+
+// stat gives the state and the parent of a process; "" if it has ended.
+func stat(pid int) (state string, parent int) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", 0
+	}
+	// The name in parentheses may hold anything; after it: state, parent.
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	if len(fields) < 2 {
+		return "", 0
+	}
+	parent, _ = strconv.Atoi(fields[1])
+	return fields[0], parent
 }
 
 // Restart starts a server that was killed.
