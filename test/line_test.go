@@ -14,7 +14,7 @@ type line struct {
 	backend  string
 	listener net.Listener
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex    // guards what follows
 	open  chan struct{} // closed while the line is
 	delay time.Duration
 	conns map[net.Conn]bool

@@ -123,4 +123,3 @@ func (v *versions) run(ctx context.Context) {
 		close(r.done)
 	}
 }
-

@@ -101,7 +101,7 @@ func checkPrefix(prefix string) error {
 	}
 	for name := range strings.SplitSeq(prefix, "/") {
 		if prefix != "" && (name == "" || name == "." || name == "..") {
-			return fmt.Errorf("the prefix %q has an empty name, . or ..", prefix)
+			return fmt.Errorf("the prefix %q has a name that is empty or made of dots", prefix)
 		}
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 // them waits for a collector. It is for tests that need very many rows.
 func (db *DB) Fill(t testing.TB, first, manifests int) {
 	t.Helper()
-	const step = 100_000 // in each transaction
+	const step = 100_000          // in each transaction
 	cache := func(pages string) { // for the random order of digests
 		if err := db.Update(context.Background(), func(tx *Tx) error { return tx.plain(`PRAGMA cache_size(` + pages + `)`) }); err != nil {
 			t.Fatal(err)
