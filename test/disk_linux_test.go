@@ -1,7 +1,9 @@
 package test
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -23,6 +25,32 @@ func mountSmall(t *testing.T, size string) string {
 		}
 	})
 	return dir
+}
+
+// TestFullRealDisk is TestFullDisk on the file systems that servers have: these promise space before
+// they have found it, and keep some for themselves.
+func TestFullRealDisk(t *testing.T) {
+	for _, fstype := range []string{"ext4", "xfs"} {
+		for name, size := range map[string]int{"files": 1 << 20, "database": 4 << 10} {
+			t.Run(fstype+"/"+name, func(t *testing.T) {
+				d := newDisk(t, fstype, "320M")
+				var st unix.Statfs_t
+				if err := unix.Statfs(d.dir, &st); err != nil {
+					t.Fatal(err)
+				}
+				const room = 20 << 20
+				f, err := os.Create(filepath.Join(d.dir, "filler"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = errors.Join(unix.Fallocate(int(f.Fd()), 0, 0, int64(st.Bavail)*st.Bsize-room), f.Close())
+				if err != nil {
+					t.Fatal(err)
+				}
+				testFullDisk(t, d.dir, size)
+			})
+		}
+	}
 }
 
 // linkCount is how many names a file has.

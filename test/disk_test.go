@@ -19,12 +19,12 @@ import (
 // and with space again the registry must work again.
 func TestFullDisk(t *testing.T) {
 	for name, size := range map[string]int{"files": 1 << 20, "database": 4 << 10} {
-		t.Run(name, func(t *testing.T) { testFullDisk(t, size) })
+		t.Run(name, func(t *testing.T) { testFullDisk(t, mountSmall(t, "24m"), size) })
 	}
 }
 
-func testFullDisk(t *testing.T, size int) {
-	disk := mountSmall(t, "24m")
+// testFullDisk fills a disk with blobs of a size.
+func testFullDisk(t *testing.T, disk string, size int) {
 	ballast := filepath.Join(disk, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); err != nil {
 		t.Fatal(err)
