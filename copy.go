@@ -25,7 +25,7 @@ type CopyOptions struct {
 	Tags []string
 	// Concurrency is how many blobs and manifests are under way at once. 0 goes
 	// by their sizes: 32 of up to 1 MiB, fewer of larger ones, 5 of the largest;
-	// 128 of up to 64 KiB, if the source is a SmallReader or the destination a
+	// 256 of up to 64 KiB, if the source is a SmallReader or the destination a
 	// MountPusher.
 	Concurrency int
 	// MountFrom are repositories of the destination's registry in which blobs may
@@ -195,6 +195,7 @@ func newCopier(dst Target, dstRepo string, src Reader, srcRepo string, o CopyOpt
 	c := &copier{
 		dst: dst, src: src, dstRepo: dstRepo, srcRepo: srcRepo, o: o,
 		leaves: semaphore.NewWeighted(maxHeld),
+		guess:  guess{known: make(chan struct{})},
 		nodes:  map[nodeKey]*node{}, doubted: map[nodeKey]bool{},
 	}
 	c.mounter, _ = dst.(MountPusher)

@@ -41,8 +41,10 @@ func (c *copier) findBlob(ctx context.Context, n *node, desc Descriptor) (done b
 // hasBlob tells whether the destination has a blob, as far as it is worth a
 // question. One of another size is damaged, and pushing it again heals it.
 func (c *copier) hasBlob(ctx context.Context, desc Descriptor) (bool, error) {
-	if c.mounter != nil && !c.guess.ask(desc.Size) {
-		return false, nil
+	if c.mounter != nil {
+		if ask, err := c.guess.ask(ctx, desc.Size); err != nil || !ask {
+			return false, err
+		}
 	}
 	there, err := c.dst.StatBlob(ctx, c.dstRepo, desc.Digest)
 	c.guess.learn(desc.Size, err == nil)

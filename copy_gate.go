@@ -13,7 +13,7 @@ const (
 	maxUnderWay  = 32
 	largest      = 6       // what the largest weigh, so that 5 of them go at once
 	bytesPerUnit = 1 << 20 // of a transfer that weighs 1
-	share        = 4       // small blobs that weigh 1 together, where they can share requests
+	share        = 8       // small blobs that weigh 1 together, where they can share requests
 )
 
 // gate lets in as many transfers at once as there is room for.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -51,7 +52,7 @@ func TestGate(t *testing.T) {
 	}{
 		{0, false, 0, 32}, {0, false, 10 << 10, 32}, {0, false, 1 << 20, 32}, {0, false, 4 << 20, 8}, {0, false, 6 << 20, 5},
 		{0, false, 1 << 40, 5}, {0, false, 1<<63 - 1, 5}, {0, false, -1, 32},
-		{0, true, 0, 128}, {0, true, 64 << 10, 128}, {0, true, 64<<10 + 1, 32}, {0, true, 4 << 20, 8}, {0, true, 1 << 40, 5},
+		{0, true, 0, 256}, {0, true, 64 << 10, 256}, {0, true, 64<<10 + 1, 32}, {0, true, 4 << 20, 8}, {0, true, 1 << 40, 5},
 		{1, true, 0, 1}, {1, false, 1 << 40, 1}, {3, true, 10 << 10, 3}, {40, false, 1 << 40, 40},
 	}
 	for _, tt := range tests {
@@ -121,10 +122,17 @@ func TestHold(t *testing.T) {
 }
 
 func TestGuess(t *testing.T) {
-	var g guess
+	g := guess{known: make(chan struct{})}
+	worthAsking := func(size int64) bool {
+		yes, err := g.ask(t.Context(), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return yes
+	}
 	ask := func(n int, there bool) (asked int) {
 		for range n {
-			if g.ask(100) {
+			if worthAsking(100) {
 				asked++
 				g.learn(100, there)
 			}
@@ -134,7 +142,7 @@ func TestGuess(t *testing.T) {
 	if n := ask(4+16+1+32+1+64+1+128+1+128+1, false); n != 4+5 {
 		t.Errorf("asked for %d missing", n)
 	}
-	if !g.ask(smallBlob+1) || !g.ask(1<<40) {
+	if !worthAsking(smallBlob+1) || !worthAsking(1<<40) {
 		t.Error("did not ask for a large blob")
 	}
 	g.learn(1<<40, true) // which tells nothing of small ones
@@ -143,5 +151,37 @@ func TestGuess(t *testing.T) {
 	}
 	if n := ask(100, true); n != 100 {
 		t.Errorf("asked for %d of what is there", n)
+	}
+}
+
+// While the first few are asked for, the others wait, until the answers tell what
+// to think of them, or until their context ends.
+func TestOthersWaitForTheFirstAnswers(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			g := guess{known: make(chan struct{})}
+			for range enoughMissing {
+				if yes, _ := g.ask(t.Context(), 100); !yes {
+					t.Error("one of the first was not asked for")
+				}
+			}
+			ended, end := context.WithCancel(t.Context())
+			end()
+			if _, err := g.ask(ended, 100); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			answer := make(chan bool)
+			go func() {
+				yes, _ := g.ask(t.Context(), 100)
+				answer <- yes
+			}()
+			synctest.Wait()
+			for range enoughMissing {
+				g.learn(100, there)
+			}
+			if yes := <-answer; yes != there {
+				t.Errorf("the first are there: %v; asked for the next: %v", there, yes)
+			}
+		})
 	}
 }

@@ -13,7 +13,7 @@ import (
 // blobs each, or more that hold one, about as many as there are connections
 // that are kept.
 const (
-	batchesAtOnce = 3
+	batchesAtOnce = 4
 	singlesAtOnce = 32
 )
 

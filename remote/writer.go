@@ -69,11 +69,11 @@ func (w *blobWriter) bound() int {
 }
 
 // grow makes room in the chunk's buffer. A buffer that must be large is made as
-// large as it may become at once: growing step by step would leave as much again
-// behind.
+// large as it may become at once, which costs only what is written to: growing
+// step by step would leave as much again behind.
 func (w *blobWriter) grow(n int) {
 	if n += len(w.chunk.raw); n > smallChunk && n > cap(w.chunk.raw) {
-		w.chunk.raw = append(make([]byte, 0, w.bound()), w.chunk.raw...)
+		w.chunk.raw = append(make([]byte, 0, w.size), w.chunk.raw...)
 	}
 }
 

@@ -27,6 +27,8 @@ type Env struct {
 	ReadSecret func(context.Context) ([]byte, error) // reads a line from Stdin without echo
 	ConfigDir  func() (string, error)                // the user's configuration directory
 	CacheDir   func() (string, error)                // the user's directory for caches; nil: there is none
+
+	garbage *garbage // of this process; nil: it is not for commands to decide
 }
 
 // OSEnv returns the environment of this process.

@@ -32,7 +32,7 @@ func (o *concurrencyOptions) validate() error {
 const (
 	fewAtOnce   = 3        // however large
 	manyAtOnce  = 32       // however small, each of which is a request
-	smallAtOnce = 128      // of up to 64 KiB, many of which one request may bring
+	smallAtOnce = 256      // of up to 64 KiB, many of which one request may bring
 	smallSize   = 64 << 10 // bytes
 	bytesAtOnce = 16 << 20 // of more than a few
 )

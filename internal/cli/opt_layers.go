@@ -59,9 +59,13 @@ func (o *layerOptions) load(ctx context.Context, env *Env, t *target, args []fil
 	}
 	load.Compression, load.Reproducible, load.Epoch = o.compression, o.reproducible, epoch
 	load.Stdin, load.StdinTitle = env.Stdin, o.stdinTitle
-	load.Upload = func(ctx context.Context) (orlop.BlobWriter, error) { return t.Upload(ctx, t.repo, "") }
+	upload := func(ctx context.Context) (orlop.BlobWriter, error) { return t.Upload(ctx, t.repo, "") }
 	if slices.ContainsFunc(args, func(a files.Arg) bool { return a.Path == stdinName }) {
-		load.Upload = t.openStream // what is not a directory cannot be read again
+		upload = t.openStream // what is not a directory cannot be read again
+	}
+	load.Upload = func(ctx context.Context) (orlop.BlobWriter, error) {
+		env.garbage.beLean()
+		return upload(ctx)
 	}
 	return files.Load(ctx, args, load)
 }

@@ -18,7 +18,9 @@ func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	return Run(ctx, OSEnv())
+	env := OSEnv()
+	env.garbage = newGarbage()
+	return Run(ctx, env)
 }
 
 // Run runs one command line and returns its exit code. When ctx is cancelled

@@ -119,7 +119,7 @@ func (c *gzipCodec) end() []byte {
 // zstdCodec makes a frame of each block (RFC 8878, 3).
 type zstdCodec struct{ *zstd.Encoder }
 
-func (zstdCodec) size() int                         { return 2 << 20 }
+func (zstdCodec) size() int                         { return 1 << 20 }
 func (zstdCodec) begin() []byte                     { return nil }
 func (c zstdCodec) block(dst, raw, _ []byte) []byte { return c.EncodeAll(raw, dst) }
 func (zstdCodec) Write(raw []byte) (int, error)     { return len(raw), nil }
